@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/spf13/cobra"
+
+	"example.com/signet/client/tokens"
+	"example.com/signet/keys/remote"
+)
+
+func serveCommand(s *settings) *cobra.Command {
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve an API on loopback that calls the resource server with a token",
+		Long: "Serve an API on loopback with one endpoint, GET /. When called, it obtains a token, calls the resource\n" +
+			"server (--url) with it and passes the answer on.",
+		Example: "  go run ./client serve\n  curl http://127.0.0.1:9002/",
+		Args:    arguments(0, 0),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return serve(cmd, s, listen) },
+	}
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9002", "loopback address to serve on")
+	return cmd
+}
+
+const shutdownGrace = 10 * time.Second
+
+func serve(cmd *cobra.Command, s *settings, address string) error {
+	if err := remote.CheckURL(s.url); err != nil {
+		return usage(err, "tokens are sent over https, or to loopback")
+	}
+	if !isLoopback(address) {
+		return usage(fmt.Errorf("--listen %q is not loopback", address),
+			"whoever reaches this API acts as this client: it is for this machine only")
+	}
+	source, err := s.source(s.url)
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return usage(fmt.Errorf("--listen: %w", err), "choose another address with --listen")
+	}
+	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+	server := &http.Server{
+		Handler:           serveRoutes(source, s.url, log),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      callTimeout + 5*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	log.Info("client serves", "listen", listener.Addr(), "calls", s.url)
+	return serveUntil(ctx, server, listener)
+}
+
+func serveUntil(ctx context.Context, server *http.Server, listener net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	graceful, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	return server.Shutdown(graceful)
+}
+
+func serveRoutes(source *tokens.Source, url string, log *slog.Logger) http.Handler {
+	client := remote.SameOrigin(&http.Client{Transport: source.Transport(nil), Timeout: callTimeout})
+	r := chi.NewRouter()
+	r.Use(loopbackOnly)
+	r.Get("/", func(w http.ResponseWriter, r *http.Request) {
+		resp, err := get(r.Context(), client, url)
+		if err != nil {
+			log.Warn("calling the resource server failed", "cause", err)
+			status, text := answerFor(err)
+			http.Error(w, text, status)
+			return
+		}
+		defer resp.Body.Close()
+		passOn(w, resp)
+	})
+	return r
+}
+
+func get(ctx context.Context, client *http.Client, url string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	return client.Do(req)
+}
+
+// answerFor is what the caller is told when there is no answer to pass on.
+func answerFor(err error) (int, string) {
+	switch {
+	case errors.Is(err, tokens.ErrUnreachable):
+		return http.StatusServiceUnavailable, "the issuer cannot be reached"
+	case errors.Is(err, tokens.ErrRefused), errors.Is(err, tokens.ErrAnswer):
+		return http.StatusBadGateway, "the issuer gave no token"
+	}
+	return http.StatusBadGateway, "the resource server cannot be reached"
+}
+
+// passOn copies status, type and body. Other headers are between the resource server and us.
+func passOn(w http.ResponseWriter, resp *http.Response) {
+	for _, name := range []string{"Content-Type", "Content-Length"} {
+		if value := resp.Header.Get(name); value != "" {
+			w.Header().Set(name, value)
+		}
+	}
+	w.WriteHeader(resp.StatusCode)
+	_, _ = io.Copy(w, resp.Body)
+}
+
+// loopbackOnly refuses requests that name another host than loopback: a page in a browser on this machine could else
+// have its own name resolved to 127.0.0.1 and read the answers.
+func loopbackOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isLoopback(r.Host) {
+			http.Error(w, "this API is for this machine only", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isLoopback reports whether address, a host with a port, is this machine's own.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && ip.IsLoopback())
+}

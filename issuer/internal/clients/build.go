@@ -1,0 +1,279 @@
+package clients
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"example.com/signet/keys"
+)
+
+// builder turns a decoded file into a registry and collects every mistake on the way.
+type builder struct {
+	dir       string
+	problems  []Problem
+	resources map[string]*Resource
+	clients   map[string]*Client
+	lines     map[string]int // of each id and audience, to name the first when it comes twice
+}
+
+func (b *builder) add(line int, format string, args ...any) {
+	b.problems = append(b.problems, Problem{line, fmt.Sprintf(format, args...)})
+}
+
+// check notes err, if any, at the line of s.
+func (b *builder) check(s scalar, err error) bool {
+	if err != nil {
+		b.add(s.line, "%v", err)
+	}
+	return err == nil
+}
+
+func (b *builder) build(file *fileYAML, root *yaml.Node) *Registry {
+	b.resources = make(map[string]*Resource, len(file.Resources))
+	b.clients = make(map[string]*Client, len(file.Clients))
+	b.lines = make(map[string]int)
+	resourceLines, clientLines := itemLines(root, "resources"), itemLines(root, "clients")
+	for i, r := range file.Resources {
+		b.resource(r, resourceLines[i])
+	}
+	for i, c := range file.Clients {
+		b.client(c, clientLines[i])
+	}
+	if len(file.Resources) == 0 {
+		b.add(0, "no resources")
+	}
+	if len(file.Clients) == 0 {
+		b.add(0, "no clients")
+	}
+	return &Registry{clients: b.clients, resources: b.resources}
+}
+
+// itemLines returns the line of each item of a list at the top of the file.
+func itemLines(root *yaml.Node, list string) map[int]int {
+	lines := make(map[int]int)
+	if len(root.Content) == 0 {
+		return lines
+	}
+	top := root.Content[0].Content
+	for i := 0; i+1 < len(top); i += 2 {
+		if top[i].Value != list {
+			continue
+		}
+		for j, item := range top[i+1].Content {
+			lines[j] = item.Line
+		}
+	}
+	return lines
+}
+
+func (b *builder) resource(y resourceYAML, line int) {
+	if !y.Audience.present() {
+		b.add(line, "a resource without audience")
+		return
+	}
+	if !b.check(y.Audience, CheckAudience(y.Audience.text)) || b.duplicate("resource", y.Audience) {
+		return
+	}
+	r := &Resource{
+		Audience:  y.Audience.text,
+		Scopes:    b.scope(y.Scopes),
+		Algorithm: DefaultAlgorithm,
+		Type:      DefaultType,
+		Lifetime:  DefaultLifetime,
+	}
+	var err error
+	if y.Algorithm.present() {
+		r.Algorithm, err = keys.ParseAlgorithm(y.Algorithm.text)
+		b.check(y.Algorithm, err)
+	}
+	if y.Type.present() {
+		r.Type, err = ParseType(y.Type.text)
+		b.check(y.Type, err)
+	}
+	if y.Lifetime.present() {
+		r.Lifetime, err = time.ParseDuration(y.Lifetime.text)
+		if b.check(y.Lifetime, err) {
+			b.check(y.Lifetime, CheckLifetime(r.Lifetime))
+		}
+	}
+	b.resources[r.Audience] = r
+}
+
+func (b *builder) client(y clientYAML, line int) {
+	if !y.ID.present() {
+		b.add(line, "a client without id")
+		return
+	}
+	if !b.check(y.ID, CheckID(y.ID.text)) || b.duplicate("client", y.ID) {
+		return
+	}
+	c := &Client{ID: y.ID.text, Name: y.Name.text, Enabled: true}
+	if y.Enabled.present() {
+		enabled, err := strconv.ParseBool(y.Enabled.text)
+		if err != nil {
+			b.add(y.Enabled.line, "enabled is true or false")
+		}
+		c.Enabled = enabled
+	}
+	c.Keys = b.keys(y)
+	c.Secrets = b.secrets(y)
+	if len(y.Keys) == 0 && len(y.Secrets) == 0 {
+		b.add(y.ID.line, "client %q has no credentials: give it keys or secrets", c.ID)
+	}
+	c.Grants = b.grants(y)
+	c.Default = b.defaultResource(y, c)
+	b.clients[c.ID] = c
+}
+
+// duplicate notes that a name was there before.
+func (b *builder) duplicate(kind string, name scalar) bool {
+	id := kind + " " + name.text
+	if first, seen := b.lines[id]; seen {
+		b.add(name.line, "%s %q is there already, at line %d", kind, name.text, first)
+		return true
+	}
+	b.lines[id] = name.line
+	return false
+}
+
+func (b *builder) keys(y clientYAML) *keys.Set {
+	var all []*keys.PublicKey
+	for _, k := range y.Keys {
+		if key := b.key(y.ID, k); key != nil {
+			all = append(all, key)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	set, err := keys.NewSet(all...)
+	b.check(y.ID, err)
+	return set
+}
+
+func (b *builder) key(client scalar, y keyYAML) *keys.PublicKey {
+	var key *keys.PublicKey
+	var err error
+	var at scalar
+	switch given := y.given(); {
+	case len(given) != 1:
+		b.add(client.line, "each key of client %q needs one of pem, jwk and file", client.text)
+		return nil
+	case y.PEM.present():
+		at = y.PEM
+		key, err = keys.ParsePublicKey([]byte(y.PEM.text))
+	case y.JWK.present():
+		at = y.JWK
+		key, err = keys.ParseJWK([]byte(y.JWK.text))
+	default:
+		at = y.File
+		key, err = keys.ReadPublicKey(b.relative(y.File.text))
+	}
+	if !b.check(at, err) {
+		return nil
+	}
+	return key
+}
+
+func (y keyYAML) given() []scalar {
+	return slices.DeleteFunc([]scalar{y.PEM, y.JWK, y.File}, func(s scalar) bool { return !s.present() })
+}
+
+func (b *builder) relative(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(b.dir, path)
+}
+
+func (b *builder) secrets(y clientYAML) []Secret {
+	var all []Secret
+	for _, s := range y.Secrets {
+		if !s.SHA256.present() {
+			b.add(y.ID.line, "a secret of client %q has no sha256", y.ID.text)
+			continue
+		}
+		digest, err := ParseDigest(s.SHA256.text)
+		b.check(s.SHA256, err)
+		secret := Secret{Digest: digest}
+		if s.Expires.present() {
+			secret.Expires, err = time.Parse(time.RFC3339, s.Expires.text)
+			if err != nil {
+				b.add(s.Expires.line, "expires is a moment like 2027-01-31T00:00:00Z")
+			}
+		}
+		all = append(all, secret)
+	}
+	if len(all) > MaxSecrets {
+		b.add(y.ID.line, "client %q has %d secrets, at most %d may be live", y.ID.text, len(all), MaxSecrets)
+	}
+	return all
+}
+
+func (b *builder) grants(y clientYAML) []Grant {
+	if len(y.Allow) == 0 {
+		b.add(y.ID.line, "client %q may ask for nothing: allow it a resource", y.ID.text)
+	}
+	var all []Grant
+	seen := make(map[string]bool)
+	for _, a := range y.Allow {
+		resource := b.resources[a.Resource.text]
+		switch {
+		case !a.Resource.present():
+			b.add(y.ID.line, "client %q has an allow without resource", y.ID.text)
+			continue
+		case resource == nil:
+			b.add(a.Resource.line, "no resource has the audience %q", a.Resource.text)
+			continue
+		case seen[resource.Audience]:
+			b.add(a.Resource.line, "client %q is allowed %q twice", y.ID.text, resource.Audience)
+			continue
+		}
+		seen[resource.Audience] = true
+		b.within(a.Scopes, "resource "+resource.Audience+" has no scope", resource.Scopes)
+		grant := Grant{Audience: resource.Audience, Scopes: b.scope(a.Scopes), Default: b.scope(a.Default)}
+		b.within(a.Default, "client "+y.ID.text+" may not ask for its default scope", grant.Scopes)
+		all = append(all, grant)
+	}
+	return all
+}
+
+// within notes each value that is not among allowed.
+func (b *builder) within(values []scalar, complaint string, allowed Scope) {
+	for _, v := range values {
+		if !slices.Contains(allowed, v.text) {
+			b.add(v.line, "%s %q", complaint, v.text)
+		}
+	}
+}
+
+func (b *builder) scope(values []scalar) Scope {
+	var scope Scope
+	for _, v := range values {
+		one, err := NewScope(v.text)
+		if b.check(v, err) && len(scope.Missing(one)) > 0 {
+			scope = append(scope, v.text)
+		}
+	}
+	return scope
+}
+
+// defaultResource returns the resource that the client gets when it names none: the one that is declared, or the only
+// one that it may ask.
+func (b *builder) defaultResource(y clientYAML, c *Client) string {
+	if y.Default.present() {
+		if _, ok := c.Grant(y.Default.text); !ok {
+			b.add(y.Default.line, "client %q may not ask for its default resource %q", c.ID, y.Default.text)
+		}
+		return y.Default.text
+	}
+	if len(c.Grants) == 1 {
+		return c.Grants[0].Audience
+	}
+	return ""
+}

@@ -1,0 +1,50 @@
+package clients
+
+import (
+	"context"
+	"errors"
+
+	"example.com/signet/keys"
+)
+
+// What a registry does not know.
+var (
+	ErrUnknownClient   = errors.New("unknown client")
+	ErrUnknownResource = errors.New("unknown resource")
+)
+
+// Registry is every client and resource, in memory. It is immutable and safe for concurrent use.
+type Registry struct {
+	clients   map[string]*Client
+	resources map[string]*Resource
+}
+
+// Client returns the client named id, enabled or not, or [ErrUnknownClient].
+func (r *Registry) Client(_ context.Context, id string) (*Client, error) {
+	if c := r.clients[id]; c != nil {
+		return c, nil
+	}
+	return nil, ErrUnknownClient
+}
+
+// Resource returns the resource of that audience, or [ErrUnknownResource].
+func (r *Registry) Resource(_ context.Context, audience string) (*Resource, error) {
+	if res := r.resources[audience]; res != nil {
+		return res, nil
+	}
+	return nil, ErrUnknownResource
+}
+
+// Algorithms returns the algorithms that sign the tokens of some resource, each once.
+func (r *Registry) Algorithms() []keys.Algorithm {
+	var wanted []keys.Algorithm
+	for _, alg := range keys.Algorithms() {
+		for _, res := range r.resources {
+			if res.Algorithm == alg {
+				wanted = append(wanted, alg)
+				break
+			}
+		}
+	}
+	return wanted
+}

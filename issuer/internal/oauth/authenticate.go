@@ -1,0 +1,50 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+
+	"example.com/signet/issuer/internal/clients"
+)
+
+// Why authentication failed; only the log sees it.
+var (
+	errNoCredentials = errors.New("no credentials")
+	errOtherScheme   = errors.New("Authorization is not Basic")
+	errBasic         = errors.New("malformed Basic credentials")
+	errDisabled      = errors.New("client is disabled")
+	errWrongSecret   = errors.New("wrong or expired secret")
+)
+
+// authenticate returns the client that asks.
+func (e *Endpoint) authenticate(ctx context.Context, a ask) (*clients.Client, *Error) {
+	if a.method == privateKeyJWT {
+		return e.authenticateAssertion(ctx, a)
+	}
+	client, refused := e.lookUp(ctx, a.clientID)
+	if refused != nil && refused.Code != InvalidClient {
+		return nil, refused
+	}
+	// The secret is compared even when there is no such client: both answers must take the same time.
+	if !client.CheckSecret(a.secret, e.cfg.Now()) && refused == nil {
+		refused = notAuthenticated(errWrongSecret)
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	return client, nil
+}
+
+// lookUp returns the enabled client named id. With an [InvalidClient] the client is nil.
+func (e *Endpoint) lookUp(ctx context.Context, id string) (*clients.Client, *Error) {
+	client, err := e.cfg.Registry.Client(ctx, id)
+	switch {
+	case errors.Is(err, clients.ErrUnknownClient):
+		return nil, notAuthenticated(err)
+	case err != nil:
+		return nil, &Error{TemporarilyUnavailable, "the client cannot be looked up now", err}
+	case !client.Enabled:
+		return nil, notAuthenticated(errDisabled)
+	}
+	return client, nil
+}

@@ -1,0 +1,161 @@
+package oauth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"example.com/signet/issuer/internal/clients"
+	"example.com/signet/keys"
+)
+
+// grantType is the only grant (RFC 6749 §4.4).
+const grantType = "client_credentials"
+
+// GrantTypes returns the grants of the endpoint.
+func GrantTypes() []string { return []string{grantType} }
+
+// Registry finds clients and resources. Both methods are safe for concurrent use and return clients.ErrUnknownClient
+// and clients.ErrUnknownResource for what is not there; another error means that it could not be looked up.
+type Registry interface {
+	Client(ctx context.Context, id string) (*clients.Client, error)
+	Resource(ctx context.Context, audience string) (*clients.Resource, error)
+}
+
+// Keys finds the key that signs at a time; [keys.Ring] is one. It is safe for concurrent use.
+type Keys interface {
+	Active(alg keys.Algorithm, now time.Time) (*keys.PrivateKey, error)
+}
+
+// Config is what an [Endpoint] needs. All fields but the last two are required.
+type Config struct {
+	Issuer   string // the issuer identifier: iss of every token, aud of every assertion
+	Registry Registry
+	Keys     Keys
+	Spent    Spent
+	Leeway   time.Duration    // how far a client's clock may be off; zero: not at all
+	Now      func() time.Time // nil: time.Now
+	NewID    func() string    // makes a token's jti, at least 128 random bits; nil: crypto/rand.Text
+}
+
+// Endpoint is the token endpoint. It is safe for concurrent use. Make it with [New].
+type Endpoint struct{ cfg Config }
+
+// New returns an endpoint, or an error that names the first field that is missing.
+func New(cfg Config) (*Endpoint, error) {
+	switch {
+	case cfg.Issuer == "":
+		return nil, errors.New("oauth: no issuer")
+	case cfg.Registry == nil:
+		return nil, errors.New("oauth: no registry")
+	case cfg.Keys == nil:
+		return nil, errors.New("oauth: no keys")
+	case cfg.Spent == nil:
+		return nil, errors.New("oauth: no memory of spent assertions")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.NewID == nil {
+		cfg.NewID = rand.Text
+	}
+	return &Endpoint{cfg}, nil
+}
+
+// Response is a granted request (RFC 6749 §5.1).
+type Response struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"` // seconds
+	Scope       string `json:"scope,omitempty"`
+
+	Issued Issued `json:"-"`
+}
+
+// Issued is what the log may say of a token.
+type Issued struct {
+	ClientID string
+	Audience string
+	KeyID    string
+	TokenID  string // jti
+}
+
+// Token answers one request: who asks, what may they have, sign it. The error, when there is one, is an [*Error].
+func (e *Endpoint) Token(ctx context.Context, r Request) (Response, error) {
+	a, refused := parse(r)
+	if refused != nil {
+		return Response{}, refused
+	}
+	client, refused := e.authenticate(ctx, a)
+	if refused != nil {
+		return Response{}, refused
+	}
+	switch a.grantType {
+	case grantType:
+	case "":
+		return Response{}, invalidRequest("grant_type is missing")
+	default:
+		return Response{}, &Error{Code: UnsupportedGrantType, Description: "the only grant_type is client_credentials"}
+	}
+	d, refused := e.decide(ctx, client, a)
+	if refused != nil {
+		return Response{}, refused
+	}
+	response, refused := e.issue(d)
+	if refused != nil {
+		return Response{}, refused
+	}
+	return response, nil
+}
+
+// claims are those of an access token (RFC 9068 §2.2).
+type claims struct {
+	Issuer   string `json:"iss"`
+	Subject  string `json:"sub"`
+	Audience string `json:"aud"`
+	Expires  int64  `json:"exp"`
+	IssuedAt int64  `json:"iat"`
+	ID       string `json:"jti"`
+	ClientID string `json:"client_id"`
+	Scope    string `json:"scope,omitempty"`
+}
+
+func (e *Endpoint) issue(d decision) (Response, *Error) {
+	now := e.cfg.Now()
+	key, err := e.cfg.Keys.Active(d.resource.Algorithm, now)
+	if err != nil {
+		return Response{}, &Error{ServerError, "no key can sign this token now", err}
+	}
+	c := claims{
+		Issuer:   e.cfg.Issuer,
+		Subject:  d.client.ID,
+		Audience: d.resource.Audience,
+		Expires:  now.Add(d.resource.Lifetime).Unix(),
+		IssuedAt: now.Unix(),
+		ID:       e.cfg.NewID(),
+		ClientID: d.client.ID,
+		Scope:    d.scope.String(),
+	}
+	token, err := sign(key, d.resource.Type, c)
+	if err != nil {
+		return Response{}, &Error{ServerError, "the token cannot be signed now", err}
+	}
+	return Response{
+		AccessToken: token,
+		TokenType:   "Bearer",
+		ExpiresIn:   c.Expires - c.IssuedAt,
+		Scope:       c.Scope,
+		Issued:      Issued{ClientID: c.ClientID, Audience: c.Audience, KeyID: key.ID(), TokenID: c.ID},
+	}, nil
+}
+
+func sign(key *keys.PrivateKey, typ keys.Type, c claims) (string, error) {
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	return key.Sign(typ, payload)
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"example.com/signet/issuer/internal/config"
+)
+
+func rootCommand(getenv func(string) string, stderr io.Writer) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "issuer",
+		Short: "Sign access tokens for clients and publish the keys that verify them",
+		Long: "Sign access tokens for clients and publish the keys that verify them.\n\n" +
+			"Every flag is also an environment variable, --keys-dir is SIGNET_KEYS_DIR, and a name in the\n" +
+			"settings file, dir under keys. A flag wins over the environment, the environment over the file.",
+		Example:       "  go run ./issuer\n  go run ./issuer --registry registry.yaml --listen 127.0.0.1:8080",
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	settings := config.Bind(cmd.Flags())
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return &usageError{err, "issuer --help lists the flags"}
+	})
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return &usageError{fmt.Errorf("unknown command %q", args[0]), "issuer --help lists the commands"}
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := config.Load(cmd.Flags(), getenv); err != nil {
+			return &usageError{err, "issuer --help lists the settings"}
+		}
+		if err := settings.Check(); err != nil {
+			return &usageError{err, ""}
+		}
+		return serve(cmd.Context(), settings, stderr)
+	}
+	cmd.AddCommand(versionCommand())
+	return cmd
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			version := "unknown"
+			if info, ok := debug.ReadBuildInfo(); ok {
+				version = info.Main.Version + " " + info.GoVersion
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "signet issuer", version)
+		},
+	}
+}

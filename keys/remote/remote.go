@@ -1,0 +1,245 @@
+// Package remote fetches what an issuer publishes, its metadata and its JWK Set, and trusts nothing about the way there:
+// https or loopback only, no redirect to another origin, status 200, 5 seconds for all of it, 512 KiB at most.
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/signet/keys"
+)
+
+// What can go wrong with a fetch; every error wraps one of these, or a sentinel of package keys.
+var (
+	ErrURL       = errors.New("URL not allowed")         // neither https nor loopback, or not a URL
+	ErrFetch     = errors.New("fetching failed")         // no answer, a wrong status, a redirect, too much
+	ErrDocument  = errors.New("unusable document")       // an answer that is not the document it should be
+	ErrIssuer    = errors.New("another issuer's answer") // the metadata name another issuer than the one asked
+	errRedirect  = errors.New("redirect to another origin")
+	errRedirects = errors.New("too many redirects")
+)
+
+const (
+	timeout      = 5 * time.Second
+	maxSize      = keys.MaxSetSize
+	maxRedirects = 3
+)
+
+// Fetcher fetches documents. The zero value is ready; it is safe for concurrent use.
+type Fetcher struct {
+	// Client sends the requests; nil means [http.DefaultClient]. Its redirect policy is replaced by ours.
+	Client *http.Client
+}
+
+// Metadata is what is read of an issuer's metadata (RFC 8414 §2).
+type Metadata struct {
+	Issuer        string `json:"issuer"`
+	TokenEndpoint string `json:"token_endpoint"` // may be empty
+	JWKSURI       string `json:"jwks_uri"`       // may be empty
+}
+
+// Metadata fetches the metadata of issuer: from RFC 8414's place, and where the server has nothing there from OpenID
+// Connect Discovery's. The issuer in the document must be the one that was asked, as strings (RFC 8414 §3.3).
+func (f Fetcher) Metadata(ctx context.Context, issuer string) (Metadata, error) {
+	places, err := metadataPlaces(issuer)
+	if err != nil {
+		return Metadata{}, err
+	}
+	var body []byte
+	for _, place := range places {
+		var a answer
+		if a, err = f.get(ctx, place, ""); err == nil {
+			body = a.body
+			break
+		}
+		if a.status != http.StatusNotFound {
+			break
+		}
+	}
+	if err != nil {
+		return Metadata{}, fmt.Errorf("asking for the metadata of %s: %w", issuer, err)
+	}
+	return readMetadata(issuer, body)
+}
+
+func readMetadata(issuer string, body []byte) (Metadata, error) {
+	var m Metadata
+	if err := keys.DecodeObject(bytes.TrimSpace(body), &m); err != nil {
+		return Metadata{}, fmt.Errorf("reading the metadata of %s: %w", issuer, ErrDocument)
+	}
+	if m.Issuer != issuer {
+		return Metadata{}, fmt.Errorf("reading the metadata of %s: %w: %.200q", issuer, ErrIssuer, m.Issuer)
+	}
+	for _, u := range []string{m.TokenEndpoint, m.JWKSURI} {
+		if u == "" {
+			continue
+		}
+		if err := CheckURL(u); err != nil {
+			return Metadata{}, fmt.Errorf("reading the metadata of %s: %w", issuer, err)
+		}
+	}
+	return m, nil
+}
+
+// metadataPlaces returns where the metadata may be: the well-known name before the issuer's path (RFC 8414 §3.1), and
+// behind it (OpenID Connect Discovery §4).
+func metadataPlaces(issuer string) ([]string, error) {
+	if err := CheckURL(issuer); err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(issuer)
+	if err != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("%w: %.200q is no issuer identifier", ErrURL, issuer)
+	}
+	origin := u.Scheme + "://" + u.Host
+	path := strings.TrimSuffix(u.EscapedPath(), "/")
+	return []string{
+		origin + "/.well-known/oauth-authorization-server" + path,
+		origin + path + "/.well-known/openid-configuration",
+	}, nil
+}
+
+// Document is a JWK Set as it was fetched.
+type Document struct {
+	Set     *keys.Set     // at least one key
+	Skipped []error       // why other keys of the set were left out
+	MaxAge  time.Duration // how long it may be kept, as Cache-Control says; zero: it did not say
+	etag    string
+}
+
+// JWKS fetches the JWK Set at address. Previous is the document that is there from before, or nil: when the server says
+// that it still stands, it is what comes back, with the new MaxAge.
+func (f Fetcher) JWKS(ctx context.Context, address string, previous *Document) (*Document, error) {
+	etag := ""
+	if previous != nil {
+		etag = previous.etag
+	}
+	a, err := f.get(ctx, address, etag)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the JWK Set at %s: %w", address, err)
+	}
+	if a.status == http.StatusNotModified {
+		same := *previous
+		same.MaxAge = a.maxAge
+		return &same, nil
+	}
+	set, skipped, err := keys.ParseSet(a.body)
+	if err != nil {
+		return nil, fmt.Errorf("reading the JWK Set at %s: %w", address, err)
+	}
+	return &Document{Set: set, Skipped: skipped, MaxAge: a.maxAge, etag: a.etag}, nil
+}
+
+// answer is a response after every check. With an error, only its status is set, if one came.
+type answer struct {
+	status int // 200, or 304 when an etag was sent
+	body   []byte
+	etag   string
+	maxAge time.Duration
+}
+
+func (f Fetcher) get(ctx context.Context, address, etag string) (answer, error) {
+	if err := CheckURL(address); err != nil {
+		return answer{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout) // for the body too
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return answer{}, fmt.Errorf("%w: %w", ErrURL, err)
+	}
+	req.Header.Set("Accept", "application/jwk-set+json, application/json")
+	if etag != "" {
+		req.Header.Set("If-None-Match", etag)
+	}
+	resp, err := SameOrigin(f.Client).Do(req)
+	if err != nil {
+		return answer{}, fmt.Errorf("%w: %w", ErrFetch, err)
+	}
+	defer resp.Body.Close()
+	a := answer{status: resp.StatusCode, etag: resp.Header.Get("ETag"), maxAge: maxAge(resp.Header)}
+	if a.status == http.StatusNotModified && etag != "" {
+		return a, nil
+	}
+	if a.status != http.StatusOK {
+		return answer{status: a.status}, fmt.Errorf("%w: status %d", ErrFetch, a.status)
+	}
+	a.body, err = ReadAll(resp.Body, maxSize)
+	return a, err
+}
+
+// ReadAll reads r to its end. More than limit octets, or a failure on the way, is an [ErrFetch].
+func ReadAll(r io.Reader, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading the answer: %w", ErrFetch, err)
+	}
+	if int64(len(body)) > limit {
+		return nil, fmt.Errorf("%w: the answer is longer than %d octets", ErrFetch, limit)
+	}
+	return body, nil
+}
+
+// SameOrigin returns a copy of client, nil meaning [http.DefaultClient], that follows at most three redirects and none
+// to another origin.
+func SameOrigin(client *http.Client) *http.Client {
+	if client == nil {
+		client = http.DefaultClient
+	}
+	strict := *client
+	strict.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		from := via[0].URL
+		switch {
+		case req.URL.Scheme != from.Scheme || req.URL.Host != from.Host:
+			return errRedirect
+		case len(via) > maxRedirects:
+			return errRedirects
+		}
+		return nil
+	}
+	return &strict
+}
+
+// CheckURL reports whether address may be fetched: an absolute https URL, or http on loopback, without user and
+// fragment. The error is an [ErrURL].
+func CheckURL(address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "":
+		return fmt.Errorf("%w: %.200q is not absolute", ErrURL, address)
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return fmt.Errorf("%w: %.200q is neither https nor loopback", ErrURL, address)
+	case u.User != nil || u.Fragment != "":
+		return fmt.Errorf("%w: it has a user or fragment", ErrURL)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && ip.IsLoopback())
+}
+
+// maxAge reads Cache-Control (RFC 9111 §5.2.2.1). What cannot be read counts as not said.
+func maxAge(h http.Header) time.Duration {
+	for directive := range strings.SplitSeq(h.Get("Cache-Control"), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+		if !strings.EqualFold(name, "max-age") {
+			continue
+		}
+		seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
+		if err == nil {
+			return time.Duration(seconds) * time.Second
+		}
+	}
+	return 0
+}
