@@ -61,7 +61,7 @@ func serve(cmd *cobra.Command, s *settings, address string) error {
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	log.Info("client serves", "listen", listener.Addr(), "calls", s.url)
+	log.Info("client serves", "listen", listener.Addr().String(), "calls", s.url)
 	return serveUntil(ctx, server, listener)
 }
 

@@ -86,7 +86,7 @@ func serveOn(ctx context.Context, s *config.Settings, log *slog.Logger, ring *ke
 	if s.InsecureHTTP {
 		log.Warn("INSECURE: serving plain HTTP; whoever can read the network reads secrets and tokens")
 	}
-	log.Info("issuer serves", "issuer", s.Issuer, "listen", public.Addr(), "private_listen", private.Addr())
+	log.Info("issuer serves", "issuer", s.Issuer, "listen", public.Addr().String(), "private_listen", private.Addr().String())
 	err = server.Serve(ctx, log, s.ShutdownGrace, func() { stopping.Store(true) },
 		server.Site{Listener: public, Handler: handler},
 		server.Site{Listener: private, Handler: server.Private(cfg)})

@@ -52,7 +52,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	if s.insecureHTTP {
 		log.Warn("INSECURE: serving plain HTTP; whoever can read the network reads tokens and can use them")
 	}
-	log.Info("resource server serves", "listen", public.Addr(), "private_listen", private.Addr(),
+	log.Info("resource server serves", "listen", public.Addr().String(), "private_listen", private.Addr().String(),
 		"issuer", s.issuer, "audience", s.audience)
 	err = serveAll(ctx, log, s.shutdownGrace, func() { stopping.Store(true) }, map[net.Listener]http.Handler{
 		public:  publicRoutes(verifier, log),

@@ -10,7 +10,7 @@ import (
 // Why authentication failed; only the log sees it.
 var (
 	errNoCredentials = errors.New("no credentials")
-	errOtherScheme   = errors.New("Authorization is not Basic")
+	errOtherScheme   = errors.New("the Authorization header is not Basic")
 	errBasic         = errors.New("malformed Basic credentials")
 	errDisabled      = errors.New("client is disabled")
 	errWrongSecret   = errors.New("wrong or expired secret")

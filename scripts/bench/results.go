@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// results is what the benchmarks of all rounds printed.
+type results struct {
+	cpu    string
+	names  []string // in the order of their first appearance
+	series map[string]*series
+}
+
+// series is one benchmark's measurements, one a round.
+type series struct {
+	ns     []float64
+	allocs []float64
+}
+
+// parse reads the output of test binaries run with -test.bench. Names begin with the package's folder.
+func parse(r io.Reader) (*results, error) {
+	res := &results{series: make(map[string]*series)}
+	pkg := ""
+	scanner := bufio.NewScanner(r)
+	for scanner.Scan() {
+		line := scanner.Text()
+		if cpu, ok := strings.CutPrefix(line, "cpu: "); ok {
+			res.cpu = cpu
+		} else if path, ok := strings.CutPrefix(line, "pkg: "); ok {
+			pkg = strings.TrimPrefix(path, "example.com/signet/")
+		} else if strings.HasPrefix(line, "Benchmark") {
+			if err := res.add(pkg, line); err != nil {
+				return nil, err
+			}
+		} else if strings.HasPrefix(line, "--- FAIL") || line == "FAIL" {
+			return nil, errors.New("a benchmark failed")
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		return nil, fmt.Errorf("reading the benchmarks' output: %w", err)
+	}
+	if len(res.names) == 0 {
+		return nil, errors.New("no benchmark in the input")
+	}
+	res.trimProcs()
+	return res, res.checkRounds()
+}
+
+// add reads a line such as "BenchmarkSign/ES256/bare-2  1911  30794 ns/op  6096 B/op  60 allocs/op".
+func (r *results) add(pkg, line string) error {
+	fields := strings.Fields(line)
+	if len(fields) < 4 || len(fields)%2 != 0 {
+		return fmt.Errorf("parsing %q: not a benchmark's line", line)
+	}
+	name := pkg + " " + strings.TrimPrefix(fields[0], "Benchmark")
+	s := r.series[name]
+	if s == nil {
+		s = new(series)
+		r.series[name] = s
+		r.names = append(r.names, name)
+	}
+	for i := 2; i < len(fields); i += 2 {
+		value, err := strconv.ParseFloat(fields[i], 64)
+		if err != nil {
+			return fmt.Errorf("parsing %q: %w", line, err)
+		}
+		switch fields[i+1] {
+		case "ns/op":
+			s.ns = append(s.ns, value)
+		case "allocs/op":
+			s.allocs = append(s.allocs, value)
+		}
+	}
+	return nil
+}
+
+// trimProcs removes the GOMAXPROCS that the testing package puts behind every name unless it is 1. A number at the end
+// of only some names is part of them.
+func (r *results) trimProcs() {
+	suffix := procs(r.names[0])
+	if suffix == "" || slices.ContainsFunc(r.names, func(name string) bool { return procs(name) != suffix }) {
+		return
+	}
+	trimmed := make(map[string]*series, len(r.series))
+	for i, name := range r.names {
+		r.names[i] = strings.TrimSuffix(name, suffix)
+		trimmed[r.names[i]] = r.series[name]
+	}
+	r.series = trimmed
+}
+
+// procs returns the "-2" of "Sign-2", or "".
+func procs(name string) string {
+	i := strings.LastIndexByte(name, '-')
+	if i < 0 {
+		return ""
+	}
+	if _, err := strconv.ParseUint(name[i+1:], 10, 16); err != nil {
+		return ""
+	}
+	return name[i:]
+}
+
+// checkRounds makes sure that the n-th measurement of each benchmark is of the same round.
+func (r *results) checkRounds() error {
+	for _, name := range r.names {
+		if got := len(r.series[name].ns); got != r.rounds() {
+			return fmt.Errorf("%s ran %d times, %s %d times", name, got, r.names[0], r.rounds())
+		}
+	}
+	return nil
+}
+
+func (r *results) rounds() int { return len(r.series[r.names[0]].ns) }
+
+// quantile returns the value below which the part q of values lies, between two of them by proportion.
+func quantile(values []float64, q float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	if len(sorted) == 0 {
+		return 0
+	}
+	position := q * float64(len(sorted)-1)
+	i := int(position)
+	if i+1 == len(sorted) {
+		return sorted[i]
+	}
+	return sorted[i] + (position-float64(i))*(sorted[i+1]-sorted[i])
+}
+
+func median(values []float64) float64 { return quantile(values, 0.5) }
+
+// ratios divides the measurements of two benchmarks round by round.
+func ratios(over, under *series) []float64 {
+	quotients := make([]float64, len(over.ns))
+	for i := range quotients {
+		quotients[i] = over.ns[i] / under.ns[i]
+	}
+	return quotients
+}

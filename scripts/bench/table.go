@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// heading is what the table's reader must know of the measurement besides its numbers.
+type heading struct {
+	goVersion, jwx, date string
+}
+
+// write prints the table: first the pairs, then what stands alone.
+func (r *results) write(w io.Writer, h heading) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Benchmarks\n\n- CPU: %s\n- Go: %s\n- jwx: %s\n- Date: %s\n- Rounds: %d\n",
+		r.cpu, h.goVersion, h.jwx, h.date, r.rounds())
+	r.writePairs(&b)
+	r.writeSingles(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+const (
+	signet = "/signet"
+	bare   = "/bare"
+)
+
+func (r *results) writePairs(b *strings.Builder) {
+	head := "\nSignet against bare crypto of the standard library. Times are medians of the rounds; beside the median of the " +
+		"per-round ratios stand its quartiles.\n\n" +
+		"| | Signet, ns | bare, ns | ratio of medians | median ratio | Signet, allocs | bare, allocs |\n" +
+		"|---|--:|--:|--:|--:|--:|--:|\n"
+	for _, name := range r.names {
+		stem, ok := strings.CutSuffix(name, signet)
+		other := r.series[stem+bare]
+		if !ok || other == nil {
+			continue
+		}
+		b.WriteString(head)
+		head = ""
+		one := r.series[name]
+		each := ratios(one, other)
+		fmt.Fprintf(b, "| %s | %s | %s | %.3f | %.3f (%.3f–%.3f) | %.0f | %.0f |\n",
+			stem, ns(one), ns(other), median(one.ns)/median(other.ns),
+			median(each), quantile(each, 0.25), quantile(each, 0.75), median(one.allocs), median(other.allocs))
+	}
+}
+
+func (r *results) writeSingles(b *strings.Builder) {
+	head := "\n| | ns | allocs |\n|---|--:|--:|\n"
+	for _, name := range r.names {
+		if r.isPaired(name) {
+			continue
+		}
+		b.WriteString(head)
+		head = ""
+		fmt.Fprintf(b, "| %s | %s | %.0f |\n", name, ns(r.series[name]), median(r.series[name].allocs))
+	}
+}
+
+func (r *results) isPaired(name string) bool {
+	if stem, ok := strings.CutSuffix(name, signet); ok {
+		return r.series[stem+bare] != nil
+	}
+	stem, ok := strings.CutSuffix(name, bare)
+	return ok && r.series[stem+signet] != nil
+}
+
+// ns is the median time with as many digits as mean something.
+func ns(s *series) string {
+	value := median(s.ns)
+	if value < 100 {
+		return strconv.FormatFloat(value, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(value, 'f', 0, 64)
+}
