@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -34,16 +36,27 @@ type jwkMembers struct {
 	N   string `json:"n,omitempty"`
 	E   string `json:"e,omitempty"`
 
-	K jsontext.Value `json:"k,omitempty"`
-	D jsontext.Value `json:"d,omitempty"`
-	P jsontext.Value `json:"p,omitempty"`
+	K   jsontext.Value `json:"k,omitempty"`
+	D   jsontext.Value `json:"d,omitempty"`
+	P   jsontext.Value `json:"p,omitempty"`
+	Q   jsontext.Value `json:"q,omitempty"`
+	DP  jsontext.Value `json:"dp,omitempty"`
+	DQ  jsontext.Value `json:"dq,omitempty"`
+	QI  jsontext.Value `json:"qi,omitempty"`
+	Oth jsontext.Value `json:"oth,omitempty"`
+}
+
+// isPrivate reports whether any private member is there: each of them gives the whole key away.
+func (m *jwkMembers) isPrivate() bool {
+	return slices.ContainsFunc([]jsontext.Value{m.D, m.P, m.Q, m.DP, m.DQ, m.QI, m.Oth},
+		func(member jsontext.Value) bool { return member != nil })
 }
 
 // ParseSet reads a JWK Set (RFC 7517 §5) of at most 512 KiB and 100 keys, as strictly as [DecodeObject]. A key that
 // Signet cannot use is left out and its reason returned in skipped, so that one odd key does not cost the others:
-// another type, curve or use, no kid or alg, an alg that does not fit, too weak, symmetric, private. Different keys
-// under one kid are all left out, for none of them can be told to be the right one. The error wraps [ErrNotSet] when
-// the document as a whole is unusable and [ErrNoKeys] when no key is left.
+// another type, curve or use, no kid or alg, an alg that does not fit, too weak, symmetric, private, not strict JSON.
+// Different keys under one kid are all left out, for none of them can be told to be the right one. The error wraps
+// [ErrNotSet] when the document as a whole is unusable and [ErrNoKeys] when no key is left.
 func ParseSet(document []byte) (set *Set, skipped []error, err error) {
 	members, err := splitSet(document)
 	if err != nil {
@@ -67,24 +80,49 @@ func ParseSet(document []byte) (set *Set, skipped []error, err error) {
 	return set, skipped, err
 }
 
-// splitSet returns the members of the keys array, each still JSON.
+// splitSet returns the members of the keys array, each still JSON. The rest of the document is held to the rules of
+// DecodeObject here; what is wrong inside a key is left for ParseJWK to find, so that it costs that key alone.
 func splitSet(document []byte) ([]jsontext.Value, error) {
 	if len(document) > MaxSetSize {
 		return nil, fmt.Errorf("%w: longer than %d octets", ErrNotSet, MaxSetSize)
 	}
+	document = trimJSONSpace(document)
 	var doc struct {
-		Keys *[]jsontext.Value `json:"keys"`
+		Keys keysMember `json:"keys"`
 	}
-	if err := DecodeObject(trimJSONSpace(document), &doc); err != nil {
+	err := json.Unmarshal(document, &doc, looseJSON)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: not strict JSON", ErrNotSet)
+	case doc.Keys.values == nil:
+		return nil, fmt.Errorf("%w: no keys array", ErrNotSet)
+	case len(doc.Keys.values) > maxSetKeys:
+		return nil, fmt.Errorf("%w: %d keys, at most %d are read", ErrNotSet, len(doc.Keys.values), maxSetKeys)
+	}
+	rest := slices.Concat(document[:doc.Keys.start], []byte("null"), document[doc.Keys.end:])
+	if err := DecodeObject(rest, &struct{}{}); err != nil {
 		return nil, fmt.Errorf("%w: not strict JSON", ErrNotSet)
 	}
-	switch {
-	case doc.Keys == nil:
-		return nil, fmt.Errorf("%w: no keys array", ErrNotSet)
-	case len(*doc.Keys) > maxSetKeys:
-		return nil, fmt.Errorf("%w: %d keys, at most %d are read", ErrNotSet, len(*doc.Keys), maxSetKeys)
+	return doc.Keys.values, nil
+}
+
+var looseJSON = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+// keysMember is the keys array, unread, and where it stands in its document.
+type keysMember struct {
+	values     []jsontext.Value
+	start, end int64
+}
+
+// UnmarshalJSONFrom implements [json.UnmarshalerFrom].
+func (k *keysMember) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	array, err := dec.ReadValue()
+	if err != nil {
+		return err
 	}
-	return *doc.Keys, nil
+	k.end = dec.InputOffset()
+	k.start = k.end - int64(len(array))
+	return json.Unmarshal(array, &k.values, looseJSON)
 }
 
 // dropAmbiguous leaves each key once and removes every kid that names more than one key.
@@ -137,10 +175,10 @@ func (m *jwkMembers) check() error {
 	switch {
 	case m.K != nil || m.Kty == "oct":
 		return errors.New("symmetric")
-	case m.D != nil || m.P != nil:
+	case m.isPrivate():
 		return errors.New("private: it must be replaced, for whoever read this has it")
-	case m.Kid == "" || len(m.Kid) > maxKeyIDSize:
-		return errors.New("kid is missing or too long")
+	case m.Kid == "" || len(m.Kid) > maxKeyIDSize || strings.ContainsFunc(m.Kid, isUnprintable):
+		return errors.New("kid is missing, too long or not printable")
 	case m.Alg == "":
 		return errors.New("alg is missing")
 	case m.Use != "" && m.Use != "sig":
@@ -150,6 +188,9 @@ func (m *jwkMembers) check() error {
 	}
 	return nil
 }
+
+// isUnprintable reports whether a rune could forge a line of a log, or hide in one.
+func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 func (m *jwkMembers) raw() (crypto.PublicKey, error) {
 	switch m.Kty {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
 )
@@ -44,10 +45,16 @@ func parseBlock(block *pem.Block) (any, error) {
 	default:
 		return nil, fmt.Errorf("%w: PEM block %.40q is not a private key", ErrKey, block.Type)
 	}
-	if err != nil {
+	if err != nil || !isOneValue(block.Bytes) {
 		return nil, fmt.Errorf("%w: parsing %s: damaged or of an unsupported type", ErrKey, block.Type)
 	}
 	return raw, nil
+}
+
+// isOneValue reports whether der is one value with nothing after it, which crypto/x509 does not check for PKCS#8.
+func isOneValue(der []byte) bool {
+	rest, err := asn1.Unmarshal(der, new(asn1.RawValue))
+	return err == nil && len(rest) == 0
 }
 
 var errEncrypted = withHint(
@@ -56,9 +63,9 @@ var errEncrypted = withHint(
 
 // onlyBlock returns the one PEM block of text that is not EC PARAMETERS.
 func onlyBlock(text []byte) (*pem.Block, error) {
-	block, rest := pem.Decode(text)
+	block, rest := decodeFirst(text)
 	if block != nil && block.Type == "EC PARAMETERS" {
-		block, rest = pem.Decode(rest)
+		block, rest = decodeFirst(rest)
 	}
 	switch {
 	case block == nil && bytes.Contains(text, []byte("-----BEGIN ")):
@@ -71,4 +78,14 @@ func onlyBlock(text []byte) (*pem.Block, error) {
 		return nil, fmt.Errorf("%w: something follows the PEM block", ErrKey)
 	}
 	return block, nil
+}
+
+// decodeFirst decodes the first PEM block of text. Unlike [pem.Decode] it does not pass over a damaged block to return
+// a later one: the file would not be what its reader thinks it is.
+func decodeFirst(text []byte) (block *pem.Block, rest []byte) {
+	block, rest = pem.Decode(text)
+	if bytes.Count(text[:len(text)-len(rest)], []byte("-----BEGIN ")) > 1 {
+		return nil, text
+	}
+	return block, rest
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,6 +25,21 @@ type PrivateKey struct {
 // opaqueSigner hides an ECDSA key's type from the JOSE library, which would otherwise copy the key at each signature
 // and so defeat crypto/ecdsa's cache per key.
 type opaqueSigner struct{ crypto.Signer }
+
+// checkedSigner is an ECDSA signer from outside, such as a driver for a key in hardware. The JOSE library panics on a
+// signature whose numbers are too large for the curve, so none leaves that does not verify.
+type checkedSigner struct {
+	crypto.Signer
+	public *ecdsa.PublicKey
+}
+
+func (s checkedSigner) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	signature, err := s.Signer.Sign(random, digest, opts)
+	if err == nil && !ecdsa.VerifyASN1(s.public, digest, signature) {
+		err = errors.New("the signer's answer does not verify")
+	}
+	return signature, err
+}
 
 // GenerateKey makes a new key: P-256 for [ES256], 2048 bits for [RS256]. Another algorithm is an [ErrAlgorithm].
 func GenerateKey(alg Algorithm) (*PrivateKey, error) {
@@ -54,10 +70,15 @@ func NewPrivateKey(signer crypto.Signer) (*PrivateKey, error) {
 		return nil, err
 	}
 	key := &PrivateKey{public: public, signer: signer, headers: encodeHeaders(public)}
-	if _, isEC := signer.(*ecdsa.PrivateKey); isEC {
+	if _, isStandard := signer.(*ecdsa.PrivateKey); isStandard {
 		key.signer = opaqueSigner{signer}
+	} else if point, isEC := public.raw.Public().(*ecdsa.PublicKey); isEC {
+		key.signer = checkedSigner{signer, point}
 	}
-	return key, key.prove()
+	if err := key.prove(); err != nil {
+		return nil, err
+	}
+	return key, nil
 }
 
 // prove signs and verifies once, so that a damaged or mismatched pair is found when it is loaded and not by a caller.
@@ -95,14 +116,15 @@ func (k *PrivateKey) MarshalPEM() ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// String names the key by algorithm and kid.
-func (k *PrivateKey) String() string { return k.public.String() }
+// String names the key by algorithm and kid. It and the next two methods are on the value, so that a copy of a key is
+// as discreet as a pointer to it.
+func (k PrivateKey) String() string { return k.public.String() }
 
 // Format writes String for every verb, %#v too.
-func (k *PrivateKey) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, k.String()) }
+func (k PrivateKey) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, k.String()) }
 
 // LogValue shows the key as String does.
-func (k *PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
+func (k PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 func (k *PrivateKey) sign(input []byte) ([]byte, error) {
 	return schemes[k.public.alg].signer.Sign(input, k.signer)

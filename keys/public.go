@@ -113,8 +113,12 @@ func algorithmOf(raw crypto.PublicKey) (Algorithm, error) {
 }
 
 func checkEC(raw *ecdsa.PublicKey) error {
-	if raw.Curve != elliptic.P256() {
+	if raw == nil || raw.Curve != elliptic.P256() {
 		return fmt.Errorf("%w: curve is not P-256", ErrKey)
+	}
+	//lint:ignore SA1019 the conversion below panics when they are missing, and nothing else tells
+	if raw.X == nil || raw.Y == nil {
+		return fmt.Errorf("%w: point not on P-256", ErrKey)
 	}
 	if _, err := raw.ECDH(); err != nil { // the conversion checks that the point is on the curve
 		return fmt.Errorf("%w: point not on P-256", ErrKey)
@@ -123,6 +127,9 @@ func checkEC(raw *ecdsa.PublicKey) error {
 }
 
 func checkRSA(raw *rsa.PublicKey) error {
+	if raw == nil || raw.N == nil {
+		return fmt.Errorf("%w: RSA without a modulus", ErrKey)
+	}
 	if bits := raw.N.BitLen(); bits < minRSABits || bits > maxRSABits {
 		return fmt.Errorf("%w: RSA of %d bits, want %d to %d", ErrKey, bits, minRSABits, maxRSABits)
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// RingKey is a private key and the moment from which it signs, to the second.
+// RingKey is a private key and the moment from which it signs; a ring drops what is finer than a second.
 type RingKey struct {
 	Key       *PrivateKey
 	SignsFrom time.Time
@@ -47,6 +47,9 @@ func NewRing(keys ...RingKey) (*Ring, error) {
 		ids[k.Key.ID()], moments[at] = true, true
 	}
 	sorted := slices.Clone(keys)
+	for i := range sorted { // as a file's name would have it, so that a ring is the same when it is read back
+		sorted[i].SignsFrom = sorted[i].SignsFrom.Truncate(time.Second)
+	}
 	slices.SortFunc(sorted, func(a, b RingKey) int {
 		if c := b.SignsFrom.Compare(a.SignsFrom); c != 0 {
 			return c
@@ -56,7 +59,7 @@ func NewRing(keys ...RingKey) (*Ring, error) {
 	return &Ring{keys: sorted}, nil
 }
 
-// ReadRing reads the ring in the directory dir: one private key for each file whose name ends in .pem, and the name
+// ReadRing reads the ring in the directory dir: one private key for each file whose name ends in .pem (in any letter case), and the name
 // says what [FileName] would. Files with other endings are left alone. A file that is open to others, holds no usable
 // key, or whose name does not fit its key makes the whole ring unreadable: a ring with a key missing would refuse
 // tokens that are good. No directory and no such file are an [ErrNoKeys].
@@ -70,7 +73,7 @@ func ReadRing(dir string) (*Ring, error) {
 	}
 	var keys []RingKey
 	for _, entry := range entries {
-		if filepath.Ext(entry.Name()) != fileExt {
+		if !strings.EqualFold(filepath.Ext(entry.Name()), fileExt) {
 			continue
 		}
 		key, err := readRingKey(filepath.Join(dir, entry.Name()))

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 
@@ -39,9 +40,9 @@ type Unverified struct {
 // Header returns what the token claims in its header, for choosing how to check it. It is not proved.
 func (u Unverified) Header() Header { return u.header }
 
-// InsecurePayload returns the payload without any proof that it is genuine. Use it to show a token or to choose the
-// keys to verify it with; never to decide anything else.
-func (u Unverified) InsecurePayload() []byte { return u.payload }
+// InsecurePayload returns a copy of the payload without any proof that it is genuine. Use it to show a token or to
+// choose the keys to verify it with; never to decide anything else.
+func (u Unverified) InsecurePayload() []byte { return bytes.Clone(u.payload) }
 
 // The rules of form, in the order in which they are checked.
 var (

@@ -93,12 +93,12 @@ func readMetadata(issuer string, body []byte) (Metadata, error) {
 // metadataPlaces returns where the metadata may be: the well-known name before the issuer's path (RFC 8414 §3.1), and
 // behind it (OpenID Connect Discovery §4).
 func metadataPlaces(issuer string) ([]string, error) {
-	if err := CheckURL(issuer); err != nil {
+	if err := CheckIssuer(issuer); err != nil {
 		return nil, err
 	}
 	u, err := url.Parse(issuer)
-	if err != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%w: %.200q is no issuer identifier", ErrURL, issuer)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %.200q", ErrURL, issuer)
 	}
 	origin := u.Scheme + "://" + u.Host
 	path := strings.TrimSuffix(u.EscapedPath(), "/")
@@ -112,15 +112,16 @@ func metadataPlaces(issuer string) ([]string, error) {
 type Document struct {
 	Set     *keys.Set     // at least one key
 	Skipped []error       // why other keys of the set were left out
-	MaxAge  time.Duration // how long it may be kept, as Cache-Control says; zero: it did not say
-	etag    string
+	MaxAge  time.Duration // how long it may be kept, as Cache-Control says; negative: it did not say
+	address string        // where it came from
+	etag    string        // what it was called there; means nothing anywhere else
 }
 
 // JWKS fetches the JWK Set at address. Previous is the document that is there from before, or nil: when the server says
 // that it still stands, it is what comes back, with the new MaxAge.
 func (f Fetcher) JWKS(ctx context.Context, address string, previous *Document) (*Document, error) {
 	etag := ""
-	if previous != nil {
+	if previous != nil && previous.address == address {
 		etag = previous.etag
 	}
 	a, err := f.get(ctx, address, etag)
@@ -136,7 +137,7 @@ func (f Fetcher) JWKS(ctx context.Context, address string, previous *Document) (
 	if err != nil {
 		return nil, fmt.Errorf("reading the JWK Set at %s: %w", address, err)
 	}
-	return &Document{Set: set, Skipped: skipped, MaxAge: a.maxAge, etag: a.etag}, nil
+	return &Document{Set: set, Skipped: skipped, MaxAge: a.maxAge, address: address, etag: a.etag}, nil
 }
 
 // answer is a response after every check. With an error, only its status is set, if one came.
@@ -224,22 +225,39 @@ func CheckURL(address string) error {
 	return nil
 }
 
+// CheckIssuer reports whether issuer is an issuer identifier (RFC 8414 §2): a URL as [CheckURL] allows it, without query.
+// The error is an [ErrURL].
+func CheckIssuer(issuer string) error {
+	if err := CheckURL(issuer); err != nil {
+		return err
+	}
+	if strings.ContainsAny(issuer, "?#") {
+		return fmt.Errorf("%w: %.200q is no issuer identifier: it has a query or fragment", ErrURL, issuer)
+	}
+	return nil
+}
+
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || (err == nil && ip.IsLoopback())
 }
 
-// maxAge reads Cache-Control (RFC 9111 §5.2.2.1). What cannot be read counts as not said.
+const unsaid time.Duration = -1
+
+// maxAge reads Cache-Control (RFC 9111 §5.2.2). What cannot be read counts as not said; an answer that is not to be kept
+// is kept for no time.
 func maxAge(h http.Header) time.Duration {
-	for directive := range strings.SplitSeq(h.Get("Cache-Control"), ",") {
+	age := unsaid
+	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		if !strings.EqualFold(name, "max-age") {
-			continue
-		}
-		seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
-		if err == nil {
-			return time.Duration(seconds) * time.Second
+		switch strings.ToLower(name) {
+		case "no-store", "no-cache":
+			return 0
+		case "max-age":
+			if seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
+				age = time.Duration(seconds) * time.Second
+			}
 		}
 	}
-	return 0
+	return age
 }
