@@ -38,7 +38,7 @@ need() { command -v "$1" >/dev/null 2>&1 || fail "$1 is not installed" "install 
 # listener PORT: who listens on the port, as far as this machine tells; nothing when nobody does.
 listener() {
 	if command -v lsof >/dev/null 2>&1; then
-		lsof -nP -iTCP:"$1" -sTCP:LISTEN 2>/dev/null | awk 'NR > 1 {print $1 " (process " $2 ")"; exit}'
+		lsof +c 0 -nP -iTCP:"$1" -sTCP:LISTEN 2>/dev/null | awk 'NR > 1 {print $1 " (process " $2 ")"; exit}'
 		return
 	fi
 	[ -r /proc/net/tcp ] || return 0
@@ -59,9 +59,9 @@ check_ports() {
 	taken=
 	for port in "$issuer_port" "$((issuer_port + 1))" "$resource_port" "$((resource_port + 1))"; do
 		who=$(listener "$port")
-		[ -z "$who" ] || taken="$taken port $port is taken by $who;"
+		[ -z "$who" ] || taken="${taken:+$taken; }port $port is taken by $who"
 	done
-	[ -z "$taken" ] || fail "${taken# }" "stop it, or choose other ports: ISSUER_PORT=18080 RESOURCE_PORT=19000 $0"
+	[ -z "$taken" ] || fail "$taken" "stop it, or choose other ports: ISSUER_PORT=18080 RESOURCE_PORT=19000 $0"
 }
 
 # wait_ready NAME URL PID: until the program is ready, 10 s at most.
