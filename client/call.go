@@ -73,21 +73,29 @@ func explainCall(err error) error {
 // refusedCall explains an answer that is an error.
 func refusedCall(resp *http.Response) error {
 	text, _ := remote.ReadAll(resp.Body, 1<<10) // a longer text explains nothing more
-	err := fmt.Errorf("the resource server answered %s: %.200q", resp.Status, bytes.TrimSpace(text))
+	err := fmt.Errorf("the resource server answered %s: %.200q", statusOf(resp), bytes.TrimSpace(text))
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		return &failure{err, exitNotAuthorised, "its log has the reason: does it trust this --issuer, and is it the --resource of the token?"}
 	case http.StatusForbidden:
-		return &failure{err, exitNotAuthorised, "ask for the scope that it wants with --scope: " + scopeOf(resp)}
+		return &failure{err, exitNotAuthorised, "ask for the scope that it wants with --scope" + scopeOf(resp)}
 	case http.StatusServiceUnavailable:
 		return &failure{err, exitFailure, "it may not have its issuer's keys yet: try again in some seconds"}
 	}
 	return err
 }
 
-// scopeOf returns the scope that a challenge asks for, quoted (RFC 6750 §3).
+// statusOf is the status in our words, not in those of the server.
+func statusOf(resp *http.Response) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
+}
+
+// scopeOf returns the scope that a challenge asks for, quoted after a colon (RFC 6750 §3), or nothing.
 func scopeOf(resp *http.Response) string {
 	_, rest, _ := strings.Cut(resp.Header.Get("WWW-Authenticate"), ` scope="`)
 	scope, _, _ := strings.Cut(rest, `"`)
-	return fmt.Sprintf("%.200q", scope)
+	if scope == "" {
+		return ""
+	}
+	return fmt.Sprintf(": %.200q", scope)
 }

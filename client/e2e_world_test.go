@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -23,8 +24,8 @@ const patience = 20 * time.Second
 
 // buildPrograms builds the three programs, once for all tests.
 var buildPrograms = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "signet-e2e-")
-	if err != nil {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("signet-e2e-%d", os.Getpid())) // TestMain removes it
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", err
 	}
 	out, err := exec.Command("go", "build", "-o", dir+"/", "../issuer", "../resource", "../client").CombinedOutput()

@@ -29,6 +29,9 @@ func inspectCommand(s *settings) *cobra.Command {
 		Example: "  go run ./client inspect\n  go run ./client token | go run ./client inspect -",
 		Args:    arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := remote.CheckURL(s.issuer); err != nil {
+				return usage(fmt.Errorf("--issuer: %w", err), "name the issuer you trust with --issuer")
+			}
 			text, err := tokenToInspect(cmd, s, args)
 			if err != nil {
 				return err
@@ -43,7 +46,8 @@ func tokenToInspect(cmd *cobra.Command, s *settings, args []string) (string, err
 	case len(args) == 1 && args[0] != "-":
 		return args[0], nil
 	case len(args) == 1:
-		text, err := remote.ReadAll(cmd.InOrStdin(), keys.MaxTokenSize+2)
+		const lineBreak, tooMuch = 2, 1 // what is cut off here is refused by its length
+		text, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), keys.MaxTokenSize+lineBreak+tooMuch))
 		return strings.TrimSpace(string(text)), err
 	}
 	source, err := s.source("")
@@ -82,7 +86,7 @@ func inspect(ctx context.Context, w io.Writer, issuer, text string) error {
 		fmt.Fprintf(w, "\nverified: signed by %s\n", issuer)
 		return nil
 	}
-	fmt.Fprintf(w, "\nNOT VERIFIED: %v\n", keyless.error)
+	fmt.Fprintf(w, "\nNOT VERIFIED: %s\n", printable(keyless.Error()))
 	return keyless
 }
 
@@ -148,7 +152,10 @@ func printable(text string) string {
 func spoken(moment, now time.Time) string {
 	distance := moment.Sub(now).Round(time.Second)
 	text := moment.Local().Format("2006-01-02 15:04:05 MST")
+	const century = 100 * 365 * 24 * time.Hour // beyond, nobody reads hours, and a Duration cannot hold three of them
 	switch {
+	case distance.Abs() > century:
+		return text
 	case distance > 0:
 		return fmt.Sprintf("%s, in %v", text, distance)
 	case distance < 0:

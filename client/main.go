@@ -11,7 +11,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"unicode"
 
 	"example.com/signet/client/tokens"
 )
@@ -61,11 +63,22 @@ func usage(err error, hint string) error { return &failure{err, exitUsage, hint}
 // report prints err and its hint, and returns the exit code.
 func report(stderr io.Writer, err error) int {
 	f := explain(err)
-	fmt.Fprintf(stderr, "error: %v\n", f.error)
+	fmt.Fprintf(stderr, "error: %s\n", legible(f.Error()))
 	if f.hint != "" {
 		fmt.Fprintf(stderr, "hint: %s\n", f.hint)
 	}
 	return f.code
+}
+
+// legible replaces what a terminal would obey and nobody would see. Texts of others are quoted where they come in; this
+// is for those that no one thought of.
+func legible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
 }
 
 // explain finds code and hint for err.

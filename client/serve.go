@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -91,7 +92,10 @@ func serveRoutes(source *tokens.Source, url string, log *slog.Logger) http.Handl
 			return
 		}
 		defer resp.Body.Close()
-		passOn(w, resp)
+		if err := passOn(w, resp); err != nil {
+			log.Warn("passing the answer on failed", "cause", err)
+			panic(http.ErrAbortHandler) // the caller must not take a part of the answer for the whole
+		}
 	})
 	return r
 }
@@ -116,14 +120,15 @@ func answerFor(err error) (int, string) {
 }
 
 // passOn copies status, type and body. Other headers are between the resource server and us.
-func passOn(w http.ResponseWriter, resp *http.Response) {
+func passOn(w http.ResponseWriter, resp *http.Response) error {
 	for _, name := range []string{"Content-Type", "Content-Length"} {
 		if value := resp.Header.Get(name); value != "" {
 			w.Header().Set(name, value)
 		}
 	}
 	w.WriteHeader(resp.StatusCode)
-	_, _ = io.Copy(w, resp.Body)
+	_, err := io.Copy(w, resp.Body)
+	return err
 }
 
 // loopbackOnly refuses requests that name another host than loopback: a page in a browser on this machine could else
@@ -138,11 +143,11 @@ func loopbackOnly(next http.Handler) http.Handler {
 	})
 }
 
-// isLoopback reports whether address, a host with a port, is this machine's own.
+// isLoopback reports whether address, a host with or without a port, is this machine's own.
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		host = address
+		host = strings.TrimSuffix(strings.TrimPrefix(address, "["), "]")
 	}
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || (err == nil && ip.IsLoopback())

@@ -21,8 +21,8 @@ func tokenCommand(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), token.AccessToken())
-			return nil
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), token.AccessToken())
+			return err
 		},
 	}
 }

@@ -13,8 +13,8 @@ Prints a line for each key: path, algorithm and kid, separated by tabs.
 
   --alg ALG   which signing algorithms: ES256, RS256 or all (default all)
   --out DIR   where the keys go (default: keys/local of this repository)
-  --force     make new keys all the same: a signing key is added and signs from now, and the older ones stay, so that
-              tokens they signed still verify; the client's pair is replaced
+  --force     make new keys all the same: a signing key is added that signs from tomorrow on, when every verifier has
+              it, and the older ones stay, so that tokens they signed still verify; the client's pair is replaced
   -h, --help  show this text
 END
 }
@@ -188,32 +188,41 @@ publish() {
 exists() { [ -e "$1" ]; }
 
 # signing_key ALG PREFIX keeps the signing keys of an algorithm, or makes one when there is none or with --force, and
-# shows them all.
+# shows them all. The first key signs at once. A later one signs from a day on: until then it is only published, so that
+# every verifier has it before it sees a token that it signed.
 signing_key() {
 	set -- "$1" "$out/issuer/$2"
-	if [ -z "$force" ] && exists "$2"-*.pem; then
-		say "keeping the $1 signing key (--force adds a newer one)"
+	ahead=0
+	! exists "$2"-*.pem || ahead=86400
+	if [ -z "$force" ] && [ "$ahead" -ne 0 ]; then
+		say "keeping the $1 signing key (--force adds the next one)"
 	else
-		say "making an $1 signing key"
+		say "making an $1 signing key$([ "$ahead" -eq 0 ] || echo ', which signs from tomorrow on')"
 		generate "$1" "$out/issuer"
-		publish_now "$2"
+		publish_at "$2" "$ahead"
 	fi
 	for file in "$2"-*.pem; do show "$file"; done
 }
 
-# publish_now PREFIX names a signing key by the present second. When another run took that second, its key will do;
-# with --force the next second will.
-publish_now() {
+# publish_at PREFIX AHEAD names a signing key by the second that is AHEAD seconds from now. When another run took the
+# name, its key will do; with --force the next second will.
+publish_at() {
 	for _ in 1 2 3 4 5; do
 		if [ -z "$force" ] && exists "$1"-*.pem; then
 			rm -f "$tmp"
 			tmp=
 			return
 		fi
-		! publish "$1-$(date -u +%Y%m%dT%H%M%SZ).pem" || return 0
+		! publish "$1-$(moment "$2").pem" || return 0
 		sleep 1
 	done
 	fail "naming the key $1-….pem" 'check that the directory takes new files, then run this again'
+}
+
+# moment AHEAD prints the second that is AHEAD seconds from now. Where -d does not take a number (BSD), -r does.
+moment() {
+	at=$(($(date +%s) + $1))
+	date -u -d "@$at" +%Y%m%dT%H%M%SZ 2>/dev/null || date -u -r "$at" +%Y%m%dT%H%M%SZ
 }
 
 # client_pair keeps the demo client's pair, or makes it when there is none or with --force, and shows it.

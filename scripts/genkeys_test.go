@@ -119,13 +119,14 @@ func contents(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-func activeID(t *testing.T, dir string, alg keys.Algorithm) string {
+// activeID returns the kid of the key that signs in a little while, since the file names have seconds.
+func activeID(t *testing.T, dir string, alg keys.Algorithm, ahead time.Duration) string {
 	t.Helper()
 	ring, err := keys.ReadRing(filepath.Join(dir, "issuer"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := ring.Active(alg, time.Now().Add(time.Second)) // the file names have seconds
+	key, err := ring.Active(alg, time.Now().Add(ahead+time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +142,7 @@ func TestGenkeysMakesWhatGoReads(t *testing.T) {
 		t.Errorf("stderr does not end with the next command: %q", r.stderr)
 	}
 	for _, alg := range keys.Algorithms() {
-		id := activeID(t, dir, alg)
+		id := activeID(t, dir, alg, 0)
 		if !strings.Contains(r.stdout, "\t"+string(alg)+"\t"+id+"\n") {
 			t.Errorf("the %s key that signs, %s, was not printed", alg, id)
 		}
@@ -173,7 +174,7 @@ func TestGenkeysDirectory(t *testing.T) {
 			cmd := exec.Command("sh", append([]string{script, "--alg", "ES256"}, tt.args...)...)
 			cmd.Dir = elsewhere
 			mustSucceed(t, run(t, cmd))
-			activeID(t, tt.want, keys.ES256)
+			activeID(t, tt.want, keys.ES256, 0)
 			checkClientPair(t, tt.want)
 		})
 	}
@@ -299,8 +300,7 @@ func TestGenkeysForce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	mustSucceed(t, genkeys(t, "--out", dir))
-	before, oldID := contents(t, dir), activeID(t, dir, keys.ES256)
-	// At once, so most of the time within the second of the first run: that name is taken.
+	before, oldID := contents(t, dir), activeID(t, dir, keys.ES256, 0)
 	r := mustSucceed(t, genkeys(t, "--out", dir, "--force"))
 	checkLines(t, r.stdout, 5)
 	after := contents(t, dir)
@@ -317,9 +317,14 @@ func TestGenkeysForce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := ring.Published(time.Now())
-	if newID := activeID(t, dir, keys.ES256); newID == oldID || set.Key(oldID) == nil || set.Len() != 4 {
-		t.Errorf("signs: %s, before: %s (published: %t), %d published", newID, oldID, set.Key(oldID) != nil, set.Len())
+	if n := ring.Published(time.Now()).Len(); n != 4 {
+		t.Errorf("%d keys are published, want 4", n)
+	}
+	if id := activeID(t, dir, keys.ES256, 23*time.Hour); id != oldID {
+		t.Errorf("%s signs before tomorrow, when verifiers may not have it; want the old key %s", id, oldID)
+	}
+	if id := activeID(t, dir, keys.ES256, 24*time.Hour); id == oldID {
+		t.Error("the old key signs tomorrow")
 	}
 }
 

@@ -57,7 +57,7 @@ func (s *Source) form(assertion string) url.Values {
 	return form
 }
 
-// endpoint is the issuer's token endpoint, found in its metadata once.
+// endpoint is the issuer's token endpoint, found in its metadata and kept for as long as it answers as one.
 type endpoint struct {
 	issuer  string
 	client  *http.Client
@@ -95,6 +95,14 @@ func (e *endpoint) exchange(ctx context.Context, form url.Values) (granted, erro
 	if err != nil {
 		return granted{}, err
 	}
+	answer, err := e.post(ctx, address, form)
+	if err != nil && !errors.Is(err, ErrRefused) {
+		e.address.Store(nil) // it may have moved
+	}
+	return answer, err
+}
+
+func (e *endpoint) post(ctx context.Context, address string, form url.Values) (granted, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
 	if err != nil {
 		return granted{}, fmt.Errorf("%w: %w", ErrAnswer, err)

@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"example.com/signet/keys/remote"
 )
 
 // Transport returns a RoundTripper that puts a token on each request to the configured origin and sends it with base;
 // nil means [http.DefaultTransport]. A request to another origin, as after a redirect, goes without a token. A request
 // that has a Token or Authorization header already is refused, and so is every request when neither Origin nor Resource
-// is configured. It is safe for concurrent use.
+// says where tokens may go. It is safe for concurrent use.
 func (s *Source) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
@@ -24,15 +26,20 @@ type transport struct {
 	base   http.RoundTripper
 }
 
+// Format writes what the source's does, for every verb: fmt would look into the fields.
+func (t *transport) Format(w fmt.State, verb rune) { t.source.Format(w, verb) }
+
 // RoundTrip keeps to the contract of http.RoundTripper: the request is not changed, its body always closed.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
+	case req.URL == nil || req.Header == nil: // no request: base has the words for it
+		return t.base.RoundTrip(req)
 	case t.source.origin == "":
 		closeBody(req)
 		return nil, errNoOrigin
 	case origin(req.URL) != t.source.origin:
 		return t.base.RoundTrip(req)
-	case len(req.Header["Token"]) > 0 || len(req.Header["Authorization"]) > 0:
+	case hasToken(req.Header):
 		closeBody(req)
 		return nil, errHasToken
 	}
@@ -48,11 +55,26 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	default:
 		signed.Header.Set("Token", token.AccessToken())
 	}
-	return t.base.RoundTrip(signed)
+	resp, err := t.base.RoundTrip(signed)
+	if resp != nil {
+		resp.Request = req // whoever looks at the answer's request shall not see the token
+	}
+	return resp, err
+}
+
+// hasToken reports whether h carries a token. Names that somebody wrote into the map by hand may be in any letter case,
+// and go out as they are.
+func hasToken(h http.Header) bool {
+	for name := range h {
+		if strings.EqualFold(name, "Token") || strings.EqualFold(name, "Authorization") {
+			return true
+		}
+	}
+	return false
 }
 
 var (
-	errNoOrigin = errors.New("tokens: neither Origin nor Resource is configured: no request may get a token")
+	errNoOrigin = errors.New("tokens: no origin is configured, neither as Origin nor by Resource: no request may get a token")
 	errHasToken = errors.New("tokens: the request has a Token or Authorization header already")
 )
 
@@ -62,18 +84,23 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// originOf returns where tokens may be sent.
+// originOf returns where tokens may be sent, or nothing when cfg does not say. A resource need not be an address: it is
+// a name for the issuer, such as urn:example:orders (RFC 8707 §2).
 func originOf(cfg Config) (string, error) {
 	address := cfg.Origin
 	if address == "" {
 		address = cfg.Resource
 	}
-	if address == "" {
+	err := remote.CheckURL(address)
+	switch {
+	case err != nil && cfg.Origin != "":
+		return "", fmt.Errorf("tokens: origin: %w", err)
+	case err != nil:
 		return "", nil
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("tokens: %q has no origin", address)
+	if err != nil {
+		return "", fmt.Errorf("tokens: origin: %w", err)
 	}
 	return origin(u), nil
 }

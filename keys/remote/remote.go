@@ -215,7 +215,7 @@ func SameOrigin(client *http.Client) *http.Client {
 func CheckURL(address string) error {
 	u, err := url.Parse(address)
 	switch {
-	case err != nil || u.Host == "":
+	case err != nil || u.Hostname() == "":
 		return fmt.Errorf("%w: %.200q is not absolute", ErrURL, address)
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
 		return fmt.Errorf("%w: %.200q is neither https nor loopback", ErrURL, address)
