@@ -18,7 +18,7 @@ func rootCommand(getenv func(string) string, stderr io.Writer) *cobra.Command {
 			"Every flag is also an environment variable, --keys-dir is SIGNET_KEYS_DIR, and a name in the\n" +
 			"settings file, dir under keys. A flag wins over the environment, the environment over the file.",
 		Example:       "  go run ./issuer\n  go run ./issuer --registry registry.yaml --listen 127.0.0.1:8080",
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -26,12 +26,6 @@ func rootCommand(getenv func(string) string, stderr io.Writer) *cobra.Command {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return &usageError{err, "issuer --help lists the flags"}
 	})
-	cmd.Args = func(_ *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return &usageError{fmt.Errorf("unknown command %q", args[0]), "issuer --help lists the commands"}
-		}
-		return nil
-	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := config.Load(cmd.Flags(), getenv); err != nil {
 			return &usageError{err, "issuer --help lists the settings"}
@@ -45,11 +39,18 @@ func rootCommand(getenv func(string) string, stderr io.Writer) *cobra.Command {
 	return cmd
 }
 
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usageError{fmt.Errorf("unknown command %q", args[0]), "issuer --help lists the commands"}
+	}
+	return nil
+}
+
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
 			version := "unknown"
 			if info, ok := debug.ReadBuildInfo(); ok {

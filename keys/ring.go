@@ -11,10 +11,12 @@ import (
 	"time"
 )
 
-// RingKey is a private key and the moment from which it signs; a ring drops what is finer than a second.
+// RingKey is a private key, the moment from which it signs, and since when it is published, as far as is known. A ring
+// drops what is finer than a second.
 type RingKey struct {
-	Key       *PrivateKey
-	SignsFrom time.Time
+	Key         *PrivateKey
+	SignsFrom   time.Time
+	PublishedAt time.Time // zero: not known
 }
 
 // Ring is the signing keys of an issuer, ordered by the moment each signs from. Which of them signs follows from the
@@ -98,10 +100,14 @@ func readRingKey(path string) (RingKey, error) {
 	if err != nil {
 		return RingKey{}, err
 	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return RingKey{}, err
+	}
 	if key.Algorithm() != alg {
 		return RingKey{}, fmt.Errorf("reading %s: %w: named %s, but the key is for %s", path, ErrKey, alg, key.Algorithm())
 	}
-	return RingKey{key, signsFrom}, nil
+	return RingKey{Key: key, SignsFrom: signsFrom, PublishedAt: info.ModTime()}, nil
 }
 
 // Active returns the key of algorithm alg that signs at now, or an [ErrInactive].

@@ -81,12 +81,7 @@ func rootCommand(getenv func(string) string, stderr io.Writer) *cobra.Command {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return &usageError{err, "resource --help lists the flags"}
 	})
-	cmd.Args = func(_ *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return &usageError{fmt.Errorf("unknown command %q", args[0]), "resource --help lists the commands"}
-		}
-		return nil
-	}
+	cmd.Args = noArguments
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		err := fromEnvironment(cmd.Flags(), getenv)
 		if err == nil {
@@ -99,6 +94,13 @@ func rootCommand(getenv func(string) string, stderr io.Writer) *cobra.Command {
 	}
 	cmd.AddCommand(versionCommand())
 	return cmd
+}
+
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usageError{fmt.Errorf("unknown command %q", args[0]), "resource --help lists the commands"}
+	}
+	return nil
 }
 
 // fromEnvironment sets the flags that the command line did not. Empty variables count as not set.
@@ -121,7 +123,7 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		Run: func(cmd *cobra.Command, _ []string) {
 			version := "unknown"
 			if info, ok := debug.ReadBuildInfo(); ok {

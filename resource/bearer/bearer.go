@@ -103,10 +103,16 @@ func ClaimsFrom(ctx context.Context) (verify.Claims, bool) {
 }
 
 // RequireScope returns middleware that lets a request through when its token has every one of the scope values. It
-// stands behind IsAuthorized; where it does not, it refuses every request. It panics without a value.
+// stands behind IsAuthorized; where it does not, it refuses every request. It panics without a value, and for a value
+// that cannot be one (RFC 6749 §3.3).
 func RequireScope(values ...string) func(http.Handler) http.Handler {
 	if len(values) == 0 {
 		panic("bearer: RequireScope without a scope")
+	}
+	for _, value := range values {
+		if value == "" || strings.ContainsFunc(value, isNotScope) {
+			panic("bearer: RequireScope with a value that is no scope")
+		}
 	}
 	scope := strings.Join(values, " ")
 	return func(next http.Handler) http.Handler {
@@ -126,6 +132,9 @@ func RequireScope(values ...string) func(http.Handler) http.Handler {
 		})
 	}
 }
+
+// isNotScope reports whether a scope value cannot have r: the value goes into a quoted string of the challenge.
+func isNotScope(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }
 
 // scopeError is an [ErrScope] that knows which scope was needed.
 type scopeError struct{ scope string }

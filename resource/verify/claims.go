@@ -26,8 +26,8 @@ type Claims struct {
 	payload []byte
 }
 
-// HasScope reports whether the token has the scope value, in this letter case (RFC 6749 §3.3).
-func (c Claims) HasScope(value string) bool { return slices.Contains(c.Scope, value) }
+// HasScope reports whether the token has the scope value, in this letter case (RFC 6749 §3.3). No token has the empty one.
+func (c Claims) HasScope(value string) bool { return value != "" && slices.Contains(c.Scope, value) }
 
 // Decode decodes all claims into the struct that v points to, as strictly as the token was read: names are matched
 // exactly and each value has the type of its field. Use it for claims that Claims does not have.
@@ -90,6 +90,8 @@ func readClaims(payload []byte) (*rawClaims, error) {
 func (c *rawClaims) check(cfg Config, now time.Time) error {
 	latest := now.Add(cfg.Leeway)
 	switch {
+	case c.Issuer != cfg.Issuer:
+		return errIssuer
 	case !c.Audience.Contains(cfg.Audience):
 		return errAudience
 	case c.Expires == 0:

@@ -179,10 +179,11 @@ func (s *source) refresh(ctx context.Context) (time.Duration, error) {
 	s.previous = document
 	s.latest.Store(&snapshot{set: document.Set, goodFor: asked.Add(s.cfg.MaxStale)})
 	maxAge := document.MaxAge
-	if maxAge == 0 {
+	if maxAge < 0 {
 		maxAge = defaultMaxAge
 	}
-	return min(max(maxAge*8/10, minRefresh), maxRefresh), nil
+	// Long before the keys grow stale, or an issuer that is well would not keep them good.
+	return min(max(maxAge*8/10, minRefresh), maxRefresh, s.cfg.MaxStale/2), nil
 }
 
 func (s *source) previousSet() *keys.Set {

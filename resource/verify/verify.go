@@ -49,7 +49,7 @@ type Config struct {
 	JWKSURL string        // where the keys are; empty: where the issuer's metadata say (RFC 8414)
 	Leeway  time.Duration // how far clocks may be apart; zero: 30 s; at most 5 min; negative: none
 
-	MaxStale   time.Duration // how long keys stay good while the issuer is away; zero: 24 h
+	MaxStale   time.Duration // how long keys stay good while the issuer is away; zero: 24 h; at least 2 min
 	Cooldown   time.Duration // at most one fetch for unknown kids in this time; zero: 30 s
 	HTTPClient *http.Client  // fetches; nil: http.DefaultClient. Its redirect policy is replaced
 	Log        *slog.Logger  // told about fetches that fail and keys that are skipped; nil: silence
@@ -61,6 +61,7 @@ const (
 	defaultLeeway   = 30 * time.Second
 	maxLeeway       = 5 * time.Minute
 	defaultMaxStale = 24 * time.Hour
+	minMaxStale     = 2 * minRefresh // or keys would grow stale between two fetches that succeed
 	defaultCooldown = 30 * time.Second
 )
 
@@ -94,14 +95,17 @@ func (cfg Config) check() error {
 		return fmt.Errorf("verify: leeway %v is above %v", cfg.Leeway, maxLeeway)
 	case cfg.MaxStale < 0 || cfg.Cooldown < 0:
 		return errors.New("verify: a negative duration")
+	case cfg.MaxStale != 0 && cfg.MaxStale < minMaxStale:
+		return fmt.Errorf("verify: max stale %v is below %v", cfg.MaxStale, minMaxStale)
 	}
-	for _, address := range []string{cfg.Issuer, cfg.JWKSURL} {
-		if address == "" {
-			continue
-		}
-		if err := remote.CheckURL(address); err != nil {
-			return fmt.Errorf("verify: %w", err)
-		}
+	if err := remote.CheckIssuer(cfg.Issuer); err != nil {
+		return fmt.Errorf("verify: issuer: %w", err)
+	}
+	if cfg.JWKSURL == "" {
+		return nil
+	}
+	if err := remote.CheckURL(cfg.JWKSURL); err != nil {
+		return fmt.Errorf("verify: JWK Set: %w", err)
 	}
 	return nil
 }
@@ -131,11 +135,9 @@ func (v *Verifier) Ready() error { return v.source.current().usable(v.cfg.Now())
 
 // Verify returns the claims of an access token that the issuer signed for this audience and that is valid now. The
 // rules are applied in this order, the cheap ones first: size and spelling, algorithm and kid (RFC 7515, [keys.Parse]);
-// typ (RFC 9068 §4); claims in strict JSON; iss; the key; the signature; aud; exp, nbf and iat, with the leeway;
-// sub, client_id and jti; cnf. It touches the network only when kid is not known, and then waits for ctx and for 2 s at
-// most.
+// typ (RFC 9068 §4); the key; the signature; claims in strict JSON; iss; aud; exp, nbf and iat, with the leeway; sub,
+// client_id and jti; cnf. It touches the network only when kid is not known, and then waits for ctx and for 2 s at most.
 func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
-	now := v.cfg.Now()
 	snapshot := v.source.current()
 	parsed, err := snapshot.set.Parse(token)
 	if err != nil {
@@ -144,23 +146,20 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if !keys.TypeAccessToken.Is(parsed.Header().Type) {
 		return Claims{}, errType
 	}
-	// Read before the signature is checked, to refuse a stranger's token without asking for its key; nothing is granted
-	// on them until it is.
-	claims, err := readClaims(parsed.InsecurePayload())
-	if err != nil {
-		return Claims{}, err
-	}
-	if claims.Issuer != v.cfg.Issuer {
-		return Claims{}, errIssuer
-	}
 	if snapshot.set.Key(parsed.Header().KeyID) == nil {
-		if snapshot, err = v.source.await(ctx, parsed.Header().KeyID); err != nil {
+		if snapshot, err = v.learn(ctx, parsed); err != nil {
 			return Claims{}, err
 		}
 	}
-	if _, err := snapshot.set.VerifyParsed(parsed); err != nil {
+	verified, err := snapshot.set.VerifyParsed(parsed)
+	if err != nil {
 		return Claims{}, err
 	}
+	claims, err := readClaims(verified.Payload)
+	if err != nil {
+		return Claims{}, err
+	}
+	now := v.cfg.Now() // only now: waiting for the key may have taken a while
 	if err := claims.check(v.cfg, now); err != nil {
 		return Claims{}, err
 	}
@@ -169,4 +168,17 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 		return Claims{}, err
 	}
 	return claims.export(), nil
+}
+
+// learn returns keys among which is the one that the token names. A token that would be refused anyway, whatever its
+// key, costs no fetch: its claims are read for that, and nothing is granted on them.
+func (v *Verifier) learn(ctx context.Context, token keys.Unverified) (*snapshot, error) {
+	claims, err := readClaims(token.InsecurePayload())
+	if err != nil {
+		return nil, err
+	}
+	if claims.Issuer != v.cfg.Issuer {
+		return nil, errIssuer
+	}
+	return v.source.await(ctx, token.Header().KeyID)
 }

@@ -142,7 +142,7 @@ func refusal(file, imported string) string {
 	}
 	target := strings.TrimPrefix(strings.TrimPrefix(imported, module), "/")
 	switch {
-	case target == room && isTest(file): // an external test imports what it tests
+	case isTest(file) && (target == room || sameWing(room, target)): // what it tests, and real parts to test it with
 		return ""
 	case under(target, "scripts"):
 		return "nothing imports scripts"
@@ -171,6 +171,8 @@ func listed(patterns []string) string {
 	}
 	return strings.Join(patterns, ", ")
 }
+
+func sameWing(room, target string) bool { return wing(room) != "" && wing(room) == wing(target) }
 
 func acrossWings(room, target string) bool {
 	from, to := wing(room), wing(target)

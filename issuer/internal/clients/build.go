@@ -1,13 +1,12 @@
 package clients
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 
 	"example.com/signet/keys"
 )
@@ -21,28 +20,32 @@ type builder struct {
 	lines     map[string]int // of each id and audience, to name the first when it comes twice
 }
 
+var (
+	errEnabled = errors.New("enabled is true or false")
+	errExpires = errors.New("expires is a moment like 2027-01-31T00:00:00Z")
+)
+
 func (b *builder) add(line int, format string, args ...any) {
 	b.problems = append(b.problems, Problem{line, fmt.Sprintf(format, args...)})
 }
 
 // check notes err, if any, at the line of s.
 func (b *builder) check(s scalar, err error) bool {
-	if err != nil {
+	if err != nil && !s.wrong {
 		b.add(s.line, "%v", err)
 	}
-	return err == nil
+	return err == nil && !s.wrong
 }
 
-func (b *builder) build(file *fileYAML, root *yaml.Node) *Registry {
+func (b *builder) build(file *fileYAML) *Registry {
 	b.resources = make(map[string]*Resource, len(file.Resources))
 	b.clients = make(map[string]*Client, len(file.Clients))
 	b.lines = make(map[string]int)
-	resourceLines, clientLines := itemLines(root, "resources"), itemLines(root, "clients")
-	for i, r := range file.Resources {
-		b.resource(r, resourceLines[i])
+	for _, r := range file.Resources {
+		b.resource(r)
 	}
-	for i, c := range file.Clients {
-		b.client(c, clientLines[i])
+	for _, c := range file.Clients {
+		b.client(c)
 	}
 	if len(file.Resources) == 0 {
 		b.add(0, "no resources")
@@ -53,27 +56,9 @@ func (b *builder) build(file *fileYAML, root *yaml.Node) *Registry {
 	return &Registry{clients: b.clients, resources: b.resources}
 }
 
-// itemLines returns the line of each item of a list at the top of the file.
-func itemLines(root *yaml.Node, list string) map[int]int {
-	lines := make(map[int]int)
-	if len(root.Content) == 0 {
-		return lines
-	}
-	top := root.Content[0].Content
-	for i := 0; i+1 < len(top); i += 2 {
-		if top[i].Value != list {
-			continue
-		}
-		for j, item := range top[i+1].Content {
-			lines[j] = item.Line
-		}
-	}
-	return lines
-}
-
-func (b *builder) resource(y resourceYAML, line int) {
+func (b *builder) resource(y resourceYAML) {
 	if !y.Audience.present() {
-		b.add(line, "a resource without audience")
+		b.add(y.line, "a resource without audience")
 		return
 	}
 	if !b.check(y.Audience, CheckAudience(y.Audience.text)) || b.duplicate("resource", y.Audience) {
@@ -104,9 +89,9 @@ func (b *builder) resource(y resourceYAML, line int) {
 	b.resources[r.Audience] = r
 }
 
-func (b *builder) client(y clientYAML, line int) {
+func (b *builder) client(y clientYAML) {
 	if !y.ID.present() {
-		b.add(line, "a client without id")
+		b.add(y.line, "a client without id")
 		return
 	}
 	if !b.check(y.ID, CheckID(y.ID.text)) || b.duplicate("client", y.ID) {
@@ -116,8 +101,9 @@ func (b *builder) client(y clientYAML, line int) {
 	if y.Enabled.present() {
 		enabled, err := strconv.ParseBool(y.Enabled.text)
 		if err != nil {
-			b.add(y.Enabled.line, "enabled is true or false")
+			err = errEnabled
 		}
+		b.check(y.Enabled, err)
 		c.Enabled = enabled
 	}
 	c.Keys = b.keys(y)
@@ -143,10 +129,18 @@ func (b *builder) duplicate(kind string, name scalar) bool {
 
 func (b *builder) keys(y clientYAML) *keys.Set {
 	var all []*keys.PublicKey
+	seen := make(map[string]bool)
 	for _, k := range y.Keys {
-		if key := b.key(y.ID, k); key != nil {
-			all = append(all, key)
+		key := b.key(y.ID, k)
+		if key == nil {
+			continue
 		}
+		if seen[key.ID()] {
+			b.add(k.line, "client %q has a key %q already", y.ID.text, key.ID())
+			continue
+		}
+		seen[key.ID()] = true
+		all = append(all, key)
 	}
 	if len(all) == 0 {
 		return nil
@@ -162,7 +156,7 @@ func (b *builder) key(client scalar, y keyYAML) *keys.PublicKey {
 	var at scalar
 	switch given := y.given(); {
 	case len(given) != 1:
-		b.add(client.line, "each key of client %q needs one of pem, jwk and file", client.text)
+		b.add(y.line, "a key of client %q needs one of pem, jwk and file", client.text)
 		return nil
 	case y.PEM.present():
 		at = y.PEM
@@ -195,7 +189,7 @@ func (b *builder) secrets(y clientYAML) []Secret {
 	var all []Secret
 	for _, s := range y.Secrets {
 		if !s.SHA256.present() {
-			b.add(y.ID.line, "a secret of client %q has no sha256", y.ID.text)
+			b.add(s.line, "a secret of client %q has no sha256", y.ID.text)
 			continue
 		}
 		digest, err := ParseDigest(s.SHA256.text)
@@ -204,8 +198,9 @@ func (b *builder) secrets(y clientYAML) []Secret {
 		if s.Expires.present() {
 			secret.Expires, err = time.Parse(time.RFC3339, s.Expires.text)
 			if err != nil {
-				b.add(s.Expires.line, "expires is a moment like 2027-01-31T00:00:00Z")
+				err = errExpires
 			}
+			b.check(s.Expires, err)
 		}
 		all = append(all, secret)
 	}
@@ -225,10 +220,10 @@ func (b *builder) grants(y clientYAML) []Grant {
 		resource := b.resources[a.Resource.text]
 		switch {
 		case !a.Resource.present():
-			b.add(y.ID.line, "client %q has an allow without resource", y.ID.text)
+			b.add(a.line, "client %q has an allow without resource", y.ID.text)
 			continue
 		case resource == nil:
-			b.add(a.Resource.line, "no resource has the audience %q", a.Resource.text)
+			b.check(a.Resource, fmt.Errorf("no resource has the audience %q", a.Resource.text))
 			continue
 		case seen[resource.Audience]:
 			b.add(a.Resource.line, "client %q is allowed %q twice", y.ID.text, resource.Audience)
@@ -247,7 +242,7 @@ func (b *builder) grants(y clientYAML) []Grant {
 func (b *builder) within(values []scalar, complaint string, allowed Scope) {
 	for _, v := range values {
 		if !slices.Contains(allowed, v.text) {
-			b.add(v.line, "%s %q", complaint, v.text)
+			b.check(v, fmt.Errorf("%s %q", complaint, v.text))
 		}
 	}
 }
@@ -268,7 +263,7 @@ func (b *builder) scope(values []scalar) Scope {
 func (b *builder) defaultResource(y clientYAML, c *Client) string {
 	if y.Default.present() {
 		if _, ok := c.Grant(y.Default.text); !ok {
-			b.add(y.Default.line, "client %q may not ask for its default resource %q", c.ID, y.Default.text)
+			b.check(y.Default, fmt.Errorf("client %q may not ask for its default resource %q", c.ID, y.Default.text))
 		}
 		return y.Default.text
 	}

@@ -83,12 +83,13 @@ func ParseDigest(text string) (digest [sha256.Size]byte, err error) {
 	return digest, nil
 }
 
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~@:/-]{0,127}$`)
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~@/-]{0,127}$`)
 
-// CheckID reports whether id can be a client's: 1 to 128 letters, digits and . _ ~ @ : / - and no sign first.
+// CheckID reports whether id can be a client's: 1 to 128 letters, digits and . _ ~ @ / - and no sign first. There is no colon,
+// because clients that do not encode their Basic credentials would be cut in two at it.
 func CheckID(id string) error {
 	if !idPattern.MatchString(id) {
-		return fmt.Errorf("%q is no client id: use 1 to 128 letters, digits and ._~@:/- and start with a letter or digit", id)
+		return fmt.Errorf("%q is no client id: use 1 to 128 letters, digits and ._~@/- and start with a letter or digit", id)
 	}
 	return nil
 }

@@ -9,64 +9,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
-
-// The file as it is written. Every scalar knows its line, so that a mistake can be named where it stands.
-type (
-	fileYAML struct {
-		Resources []resourceYAML `yaml:"resources"`
-		Clients   []clientYAML   `yaml:"clients"`
-	}
-	resourceYAML struct {
-		Audience  scalar   `yaml:"audience"`
-		Scopes    []scalar `yaml:"scopes"`
-		Algorithm scalar   `yaml:"algorithm"`
-		Type      scalar   `yaml:"token_type"`
-		Lifetime  scalar   `yaml:"token_lifetime"`
-	}
-	clientYAML struct {
-		ID      scalar       `yaml:"id"`
-		Name    scalar       `yaml:"name"`
-		Enabled scalar       `yaml:"enabled"`
-		Keys    []keyYAML    `yaml:"keys"`
-		Secrets []secretYAML `yaml:"secrets"`
-		Allow   []allowYAML  `yaml:"allow"`
-		Default scalar       `yaml:"default_resource"`
-	}
-	keyYAML struct {
-		PEM  scalar `yaml:"pem"`
-		JWK  scalar `yaml:"jwk"`
-		File scalar `yaml:"file"`
-	}
-	secretYAML struct {
-		SHA256  scalar `yaml:"sha256"`
-		Expires scalar `yaml:"expires"`
-	}
-	allowYAML struct {
-		Resource scalar   `yaml:"resource"`
-		Scopes   []scalar `yaml:"scopes"`
-		Default  []scalar `yaml:"default_scopes"`
-	}
-)
-
-// scalar is one value and its line; line 0 means that it is absent.
-type scalar struct {
-	text string
-	line int
-}
-
-func (s *scalar) UnmarshalYAML(node *yaml.Node) error {
-	if node.Kind != yaml.ScalarNode {
-		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: one value is needed here, not a list or mapping", node.Line)}}
-	}
-	s.text, s.line = node.Value, node.Line
-	return nil
-}
-
-func (s scalar) present() bool { return s.line != 0 }
 
 // Problem is one mistake in a registry file.
 type Problem struct {
@@ -124,57 +71,41 @@ func ReadFile(path string) (*Registry, error) {
 
 // parse reads a registry; dir is where key files are looked for.
 func parse(text []byte, dir string) (*Registry, []Problem) {
-	var file fileYAML
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
 	b := &builder{dir: dir}
-	if err := decoder.Decode(&file); err != nil && !b.addYAML(err) {
+	root := b.document(text)
+	if root == nil {
 		return nil, b.problems
 	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		b.add(0, "more than one YAML document")
-	}
-	var root yaml.Node
-	_ = yaml.Unmarshal(text, &root) // it was decoded once already; this is for the lines of lists
-	registry := b.build(&file, &root)
+	registry := b.build(b.file(root))
 	slices.SortStableFunc(b.problems, func(x, y Problem) int { return x.Line - y.Line })
 	return registry, b.problems
 }
 
-var (
-	yamlLine    = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
-	yamlUnknown = regexp.MustCompile(`^field (\S+) not found in type .*$`)
-	yamlKind    = regexp.MustCompile(`^cannot unmarshal .*$`)
-)
-
-// addYAML notes what the YAML decoder found, in words that do not name Go types or repeat values. It returns false when
-// nothing could be decoded.
-func (b *builder) addYAML(err error) bool {
-	if errors.Is(err, io.EOF) {
+// document returns the one YAML document of a file, or nil when there is none.
+func (b *builder) document(text []byte) *yaml.Node {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	var root yaml.Node
+	if err := decoder.Decode(&root); errors.Is(err, io.EOF) {
 		b.add(0, "the file is empty")
-		return false
+		return nil
+	} else if err != nil {
+		b.addSyntax(err)
+		return nil
 	}
-	var typeError *yaml.TypeError
-	if !errors.As(err, &typeError) {
-		b.addLine(err.Error())
-		return false
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		b.add(0, "more than one YAML document")
 	}
-	for _, message := range typeError.Errors {
-		b.addLine(message)
-	}
-	return true
+	return root.Content[0]
 }
 
-func (b *builder) addLine(message string) {
-	line := 0
-	if m := yamlLine.FindStringSubmatch(message); m != nil {
-		_, _ = fmt.Sscan(m[1], &line)
+var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// addSyntax notes where the YAML decoder stopped. It names the line where what it could not finish began.
+func (b *builder) addSyntax(err error) {
+	line, message := 0, err.Error()
+	if m := yamlError.FindStringSubmatch(message); m != nil {
+		line, _ = strconv.Atoi(m[1]) // 0 when there is none
 		message = m[2]
 	}
-	if m := yamlUnknown.FindStringSubmatch(message); m != nil {
-		message = fmt.Sprintf("unknown field %q", m[1])
-	} else if yamlKind.MatchString(message) {
-		message = "the wrong kind of value: a list or mapping is needed where one value stands, or the other way round"
-	}
-	b.add(line, "%s", message)
+	b.add(line, "not YAML, here or just below: %s", message)
 }

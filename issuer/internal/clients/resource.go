@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"example.com/signet/keys"
@@ -26,10 +27,12 @@ const (
 	MaxLifetime      = time.Hour
 )
 
-// CheckAudience reports whether audience is an absolute URI without fragment (RFC 8707 §2).
+// CheckAudience reports whether audience is an absolute URI without fragment (RFC 8707 §2), not even an empty one, and
+// has only the characters of a URI (RFC 3986 §2).
 func CheckAudience(audience string) error {
+	foreign := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"#<>\\^`{|}", r) }
 	u, err := url.Parse(audience)
-	if err != nil || !u.IsAbs() || (u.Host == "" && u.Opaque == "") || u.Fragment != "" {
+	if err != nil || !u.IsAbs() || (u.Host == "" && u.Opaque == "") || strings.ContainsFunc(audience, foreign) {
 		return fmt.Errorf("%q is no audience: an absolute URI without fragment is needed", audience)
 	}
 	return nil

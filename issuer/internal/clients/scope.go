@@ -23,11 +23,13 @@ func ParseScope(text string) (Scope, error) {
 // NewScope returns the scope of the given values, each once.
 func NewScope(values ...string) (Scope, error) {
 	var scope Scope
+	seen := make(map[string]bool) // callers send thousands of values to see how long this takes
 	for _, value := range values {
 		if !isScopeValue(value) {
 			return nil, errScope
 		}
-		if !slices.Contains(scope, value) {
+		if !seen[value] {
+			seen[value] = true
 			scope = append(scope, value)
 		}
 	}

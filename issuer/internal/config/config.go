@@ -10,7 +10,9 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -62,6 +64,8 @@ func (s *Settings) Check() error {
 	if s.Issuer != "" {
 		if err := checkIssuer(s.Issuer); err != nil {
 			problem("--issuer %q: %w", s.Issuer, err)
+		} else if s.Registry == "" && strings.HasPrefix(s.Issuer, "https://") {
+			problem("the development registry is for loopback only, and --issuer is %q: give a --registry", s.Issuer)
 		}
 	} else if !IsLoopback(s.Listen) {
 		problem("--issuer is needed when --listen %q is not loopback", s.Listen)
@@ -101,11 +105,17 @@ func checkIssuer(issuer string) error {
 		return errors.New("has a query, fragment or user")
 	case strings.HasSuffix(issuer, "/"):
 		return errors.New("ends with a slash")
-	case u.Host != strings.ToLower(u.Host) || u.RawPath != "" || strings.Contains(u.Path, "//"):
-		return errors.New("could be spelled in another way: lower-case host, plain path")
+	case !plainHost.MatchString(u.Host) || u.Port() == defaultPorts[u.Scheme] || u.String() != issuer ||
+		u.RawPath != "" || (u.Path != "" && path.Clean(u.Path) != u.Path):
+		return errors.New("could be spelled in another way: lower case, no default port, plain path")
 	}
 	return nil
 }
+
+var (
+	plainHost    = regexp.MustCompile(`^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]*)?$`)
+	defaultPorts = map[string]string{"http": "80", "https": "443"}
+)
 
 // IsLoopback reports whether address, host:port, can be reached from this machine only.
 func IsLoopback(address string) bool {

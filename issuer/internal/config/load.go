@@ -108,7 +108,7 @@ func (l *fileLoader) set(name string, key, value *yaml.Node) {
 		l.problem(key.Line, "unknown setting %q", key.Value)
 	case l.lines[name] != 0:
 		l.problem(key.Line, "%q is set already, at line %d", key.Value, l.lines[name])
-	case value.Kind != yaml.ScalarNode:
+	case value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null":
 		l.problem(value.Line, "%q takes one value", key.Value)
 	default:
 		l.lines[name] = key.Line

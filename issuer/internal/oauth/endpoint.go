@@ -157,5 +157,12 @@ func sign(key *keys.PrivateKey, typ keys.Type, c claims) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return key.Sign(typ, payload)
+	token, err := key.Sign(typ, payload)
+	if err == nil && len(token) > keys.MaxTokenSize {
+		return "", errTokenTooLong
+	}
+	return token, err
 }
+
+// errTokenTooLong means that names and scopes in the registry add up to a token that no verifier accepts.
+var errTokenTooLong = errors.New("the token would be longer than 8 KiB")

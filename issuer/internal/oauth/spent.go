@@ -17,7 +17,8 @@ var errFull = errors.New("too many live assertion ids")
 // Spent remembers assertion ids.
 type Spent interface {
 	// Spend records that the client used the id, until the given time. It returns [ErrSpent] when the client used it
-	// before, and another error when it cannot tell. It is safe for concurrent use.
+	// before or that time has come, for then an earlier use may be forgotten; and another error when it cannot tell. It
+	// is safe for concurrent use.
 	Spend(ctx context.Context, clientID, id string, until time.Time) error
 }
 
@@ -30,6 +31,7 @@ type MemorySpent struct {
 	mu      sync.Mutex
 	live    map[spentID]time.Time // guarded by mu
 	sweepAt int                   // guarded by mu: how many live ids call for a sweep
+	swept   time.Time             // guarded by mu: when it was last swept
 }
 
 var _ Spent = (*MemorySpent)(nil)
@@ -37,7 +39,10 @@ var _ Spent = (*MemorySpent)(nil)
 // spentID is a digest of client and id, so that the memory for each does not depend on what was sent.
 type spentID [sha256.Size]byte
 
-const firstSweep = 1024
+const (
+	firstSweep = 1024
+	sweepPause = time.Second // between sweeps of a full memory, which would otherwise cost each refusal one
+)
 
 // NewMemorySpent returns an empty memory for at most max live ids, about 100 octets each.
 func NewMemorySpent(max int, now func() time.Time) *MemorySpent {
@@ -51,10 +56,11 @@ func (m *MemorySpent) Spend(_ context.Context, clientID, id string, until time.T
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
-	if expiry, seen := m.live[key]; seen && now.Before(expiry) {
+	if expiry, seen := m.live[key]; !now.Before(until) || (seen && now.Before(expiry)) {
 		return ErrSpent
 	}
-	if len(m.live) >= m.sweepAt || len(m.live) >= m.max {
+	isFull := len(m.live) >= m.max && now.Sub(m.swept) >= sweepPause
+	if isFull || len(m.live) >= m.sweepAt {
 		m.sweep(now)
 	}
 	if len(m.live) >= m.max {
@@ -73,4 +79,5 @@ func (m *MemorySpent) sweep(now time.Time) {
 		}
 	}
 	m.sweepAt = max(firstSweep, 2*len(m.live))
+	m.swept = now
 }

@@ -26,7 +26,7 @@ type Site struct {
 }
 
 // Serve serves all sites until ctx ends or one of them fails. Then it calls stopping, lets the requests in flight finish
-// for at most grace, and returns: nil after a clean stop.
+// for at most grace, cuts off those that do not, and returns: nil after a clean stop.
 func Serve(ctx context.Context, log *slog.Logger, grace time.Duration, stopping func(), sites ...Site) error {
 	failed := make(chan error, len(sites))
 	var servers []*http.Server
@@ -54,6 +54,7 @@ func Serve(ctx context.Context, log *slog.Logger, grace time.Duration, stopping 
 	for _, server := range servers {
 		if err := server.Shutdown(graceful); err != nil {
 			cause = errors.Join(cause, fmt.Errorf("stopping: %w", err))
+			_ = server.Close() // cuts off what did not finish in time
 		}
 	}
 	return cause

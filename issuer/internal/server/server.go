@@ -51,7 +51,17 @@ func Public(cfg Config) (http.Handler, error) {
 	}
 	r := chi.NewRouter()
 	r.Use(requestID, logRequests(cfg.Log), recoverer(cfg.Log))
-	r.Handle(issuer.Path+tokenPath, tokenHandler(cfg))
+	token := tokenHandler(cfg)
+	r.Handle(issuer.Path+tokenPath, token)
+	// The router comes here with every method that it has not heard of, even for a handler of all methods.
+	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == issuer.Path+tokenPath {
+			token(w, r)
+			return
+		}
+		w.Header().Set("Allow", "GET, HEAD") // everything else is a document
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+	})
 	wellKnown(r, issuer.Path+jwksPath, jwksHandler(cfg))
 	wellKnown(r, "/.well-known/oauth-authorization-server"+issuer.Path, metadataHandler(metadata))
 	wellKnown(r, issuer.Path+"/.well-known/openid-configuration", metadataHandler(metadata))

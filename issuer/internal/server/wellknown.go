@@ -44,7 +44,8 @@ func jwksHandler(cfg Config) http.HandlerFunc {
 		if doc == nil || (!doc.until.IsZero() && !now.Before(doc.until)) {
 			rendered, err := renderSet(cfg.Keys, now)
 			if err != nil {
-				cfg.Log.Error("rendering the JWK Set failed", "cause", err)
+				cfg.Log.ErrorContext(r.Context(), "rendering the JWK Set failed", "cause", err, "request_id", requestIDOf(r))
+				w.Header().Set("Retry-After", retryAfter)
 				http.Error(w, "no keys now", http.StatusServiceUnavailable)
 				return
 			}

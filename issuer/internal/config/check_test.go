@@ -1,0 +1,185 @@
+package config_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"example.com/signet/issuer/internal/config"
+)
+
+// settings are the defaults with args parsed over them.
+func settings(t *testing.T, args ...string) *config.Settings {
+	t.Helper()
+	flags := pflag.NewFlagSet("issuer", pflag.ContinueOnError)
+	s := config.Bind(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestCheckAccepts(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		name string
+		args []string
+	}{
+		{"defaults", nil},
+		{"behind a proxy", []string{"--issuer", "https://issuer.example.com", "--registry", "r.yaml"}},
+		{"issuer with a path", []string{"--issuer", "https://example.com/auth/one", "--registry", "r.yaml"}},
+		{"issuer with a port", []string{"--issuer", "https://example.com:8443", "--registry", "r.yaml"}},
+		{"http issuer on loopback", []string{"--issuer", "http://127.0.0.1:8080"}},
+		{"http issuer on localhost", []string{"--issuer", "http://localhost:8080"}},
+		{"http issuer on IPv6 loopback", []string{"--issuer", "http://[::1]:8080"}},
+		{"listen on localhost", []string{"--listen", "localhost:0"}},
+		{"listen on IPv6 loopback", []string{"--listen", "[::1]:8080"}},
+		{"listen on another loopback address", []string{"--listen", "127.8.8.8:8080"}},
+		{"listen on everything, knowing it", []string{"--listen", "0.0.0.0:8080", "--issuer", "https://a.example", "--registry", "r.yaml", "--insecure-http"}},
+		{"the ends of the ranges", []string{"--jwks-max-age", "24h", "--leeway", "5m", "--shutdown-grace", "0s"}},
+		{"the other ends", []string{"--jwks-max-age", "1s", "--leeway", "0s"}},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			if err := settings(t, row.args...).Check(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestCheckRefuses(t *testing.T) {
+	t.Parallel()
+	const (
+		needIssuer  = `--issuer is needed when --listen "0.0.0.0:8080" is not loopback`
+		development = `the development registry is for loopback only, and --listen is "0.0.0.0:8080": give a --registry`
+		plainHTTP   = `--listen "0.0.0.0:8080" is not loopback and would serve plain HTTP: listen on loopback behind a proxy that speaks TLS, or accept the risk with --insecure-http`
+	)
+	const far = `the development registry is for loopback only, and --issuer is "https://a.example": give a --registry`
+	everywhere := []string{"--listen", "0.0.0.0:8080"}
+	rows := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"listen on everything", everywhere, needIssuer + "\n" + development + "\n" + plainHTTP},
+		{"with an issuer and a registry", append(everywhere, "--issuer", "https://a.example", "--registry", "r"), plainHTTP},
+		{"the development registry, even so", append(everywhere, "--issuer", "https://a.example", "--insecure-http"), far + "\n" + development},
+		{"the development registry behind a proxy", []string{"--issuer", "https://a.example"}, far},
+		{"no issuer", append(everywhere, "--registry", "r", "--insecure-http"), needIssuer},
+		{"max age too short", []string{"--jwks-max-age", "999ms"}, "--jwks-max-age 999ms is not from 1s to 24h"},
+		{"max age too long", []string{"--jwks-max-age", "24h1s"}, "--jwks-max-age 24h0m1s is not from 1s to 24h"},
+		{"leeway negative", []string{"--leeway", "-1s"}, "--leeway -1s is not from 0s to 5m"},
+		{"leeway too long", []string{"--leeway", "5m1s"}, "--leeway 5m1s is not from 0s to 5m"},
+		{"grace negative", []string{"--shutdown-grace", "-1s"}, "--shutdown-grace -1s is negative"},
+		{"log format", []string{"--log-format", "xml"}, `--log-format "xml" is not text, json or auto`},
+		{"several at once", []string{"--leeway", "1h", "--log-format", ""}, "--leeway 1h0m0s is not from 0s to 5m\n--log-format \"\" is not text, json or auto"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			if err := settings(t, row.args...).Check(); err == nil || err.Error() != row.want {
+				t.Errorf("error %v\n want %s", err, row.want)
+			}
+		})
+	}
+}
+
+// I41: one spelling of an issuer, https, no query, no fragment.
+func TestCheckRefusesIssuer(t *testing.T) {
+	t.Parallel()
+	const (
+		notURL   = "not an absolute URL"
+		notHTTPS = "not https (http is for loopback only)"
+		extra    = "has a query, fragment or user"
+		slash    = "ends with a slash"
+		spelling = "could be spelled in another way: lower case, no default port, plain path"
+	)
+	rows := []struct{ name, issuer, want string }{
+		{"a word", "issuer", notURL},
+		{"a host", "issuer.example.com", notURL},
+		{"a path", "/issuer", notURL},
+		{"no host", "https://", notURL},
+		{"no host but a path", "https:///a", notURL},
+		{"opaque", "https:issuer.example.com", notURL},
+		{"control character", "https://a.example/\x01", notURL},
+		{"http", "http://issuer.example.com", notHTTPS},
+		{"http on a name that begins alike", "http://localhost.example.com", notHTTPS},
+		{"http on another private address", "http://10.0.0.1:8080", notHTTPS},
+		{"ftp", "ftp://issuer.example.com", notHTTPS},
+		{"query", "https://a.example?x=1", extra},
+		{"empty query", "https://a.example?", extra},
+		{"fragment", "https://a.example#x", extra},
+		{"empty fragment", "https://a.example#", extra},
+		{"user", "https://me@a.example", extra},
+		{"user and password", "https://me:secret@a.example", extra},
+		{"empty user", "https://@a.example", extra},
+		{"trailing slash", "https://a.example/", slash},
+		{"trailing slash after a path", "https://a.example/auth/", slash},
+		{"upper-case host", "https://A.example", spelling},
+		{"upper-case scheme", "HTTPS://a.example", spelling},
+		{"default port", "https://a.example:443", spelling},
+		{"default port of http", "http://127.0.0.1:80", spelling},
+		{"empty port", "https://a.example:", spelling},
+		{"port with a zero before it", "https://a.example:08443", spelling},
+		{"host with a quote", `https://a".example`, spelling},
+		{"host that is not ASCII", "https://bücher.example", spelling},
+		{"two slashes in the path", "https://a.example/b//c", spelling},
+		{"dots in the path", "https://a.example/b/../c", spelling},
+		{"a dot in the path", "https://a.example/./c", spelling},
+		{"percent in the path", "https://a.example/%41", spelling},
+		{"pattern in the path", "https://a.example/{x}", spelling},
+		{"space in the path", "https://a.example/a b", spelling},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			s := settings(t)
+			s.Issuer = row.issuer
+			err := s.Check()
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if got, want := err.Error(), row.want; len(got) < len(want) || got[len(got)-len(want):] != want {
+				t.Errorf("error %q\n want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestIsLoopback(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		name, address string
+		want          bool
+	}{
+		{"IPv4", "127.0.0.1:80", true},
+		{"all of 127/8", "127.255.255.254:80", true},
+		{"IPv6", "[::1]:80", true},
+		{"IPv4 in IPv6", "[::ffff:127.0.0.1]:80", true},
+		{"localhost", "localhost:80", true},
+		{"every address", "0.0.0.0:80", false},
+		{"every IPv6 address", "[::]:80", false},
+		{"no host is every address", ":80", false},
+		{"private", "192.168.0.1:80", false},
+		{"a name", "issuer.example.com:80", false},
+		{"a name that begins alike", "localhost.example.com:80", false},
+		{"a short spelling that the resolver might take", "127.1:80", false},
+		{"no port", "127.0.0.1", false},
+		{"empty", "", false},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			if got := config.IsLoopback(row.address); got != row.want {
+				t.Errorf("IsLoopback(%q) = %v", row.address, got)
+			}
+		})
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	s := settings(t)
+	if s.Listen != "127.0.0.1:8080" || s.PrivateListen != "127.0.0.1:8081" || s.JWKSMaxAge != 5*time.Minute || s.Leeway != 30*time.Second {
+		t.Errorf("defaults %+v", s)
+	}
+}

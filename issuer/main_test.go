@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"example.com/signet/keys"
+	"example.com/signet/keys/keystest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"issuer": main})
+}
+
+// The scripts in testdata/script are what a person types and sees. Each starts in a directory of its own that has keys
+// and the development client's key where scripts/genkeys.sh would put them, and odd keys in odd/.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:   filepath.Join("testdata", "script"),
+		Setup: setUp,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":     exits,
+			"get":       get,
+			"occupy":    occupy,
+			"terminate": terminate,
+		},
+	})
+}
+
+func setUp(env *testscript.Env) error {
+	public, err := keystest.Key(keystest.ES256Other).Public().MarshalPEM()
+	if err != nil {
+		return err
+	}
+	past := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for name, text := range map[string][]byte{
+		"keys/local/client/demo.pub.pem":                           public,
+		"keys/local/issuer/" + keys.FileName(keys.ES256, past):     keystest.PEM(keystest.ES256),
+		"odd/" + keystest.RS256 + ".pem":                           keystest.PEM(keystest.RS256),
+		"odd/" + keystest.WeakRSA + ".pem":                         keystest.PEM(keystest.WeakRSA),
+		"odd/" + keystest.WrongCurve + ".pem":                      keystest.PEM(keystest.WrongCurve),
+		"odd/truncated.pem":                                        keystest.PEM(keystest.ES256)[:100],
+		"odd/" + keys.FileName(keys.ES256, past.AddDate(99, 0, 0)): keystest.PEM(keystest.ES256),
+	} {
+		path := filepath.Join(env.WorkDir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"PUBLIC", "PRIVATE"} { // addresses that were free a moment ago
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		env.Setenv(name, listener.Addr().String())
+		defer listener.Close() // both are held until both are chosen, so that they differ
+	}
+	return nil
+}
+
+// exits runs a command and checks its exit code: exits 2 issuer --nonsense.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits code command [args...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var failed *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &failed) {
+		got = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// get fetches a URL into a file, trying for ten seconds until it answers 200: get http://… file.
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: get url file")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		body, err := fetch(ctx, args[0])
+		if err == nil {
+			ts.Check(os.WriteFile(ts.MkAbs(args[1]), body, 0o600))
+			return
+		}
+		select {
+		case <-ctx.Done():
+			ts.Fatalf("getting %s: %v", args[0], err)
+		case <-again.C:
+		}
+	}
+}
+
+func fetch(ctx context.Context, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Close = true // leave no connection for the issuer to wait for
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, errors.New(response.Status)
+	}
+	return io.ReadAll(response.Body)
+}
+
+// occupy listens on an address for the rest of the script and puts it into $TAKEN.
+func occupy(ts *testscript.TestScript, _ bool, _ []string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { listener.Close() })
+	ts.Setenv("TAKEN", listener.Addr().String())
+}
+
+// terminate sends SIGTERM to what runs in the background; the command kill knows only INT and KILL.
+func terminate(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+	}
+}
