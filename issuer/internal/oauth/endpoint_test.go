@@ -122,7 +122,7 @@ func TestResponseMembers(t *testing.T) {
 		}
 	})
 	t.Run("I35 sub and client_id are the registry's spelling", func(t *testing.T) {
-		r := oauth.Request{Authorization: basic("a%3Ab%2Fc%7Ed%40e", "p%2Bs%25%3A+%2F%3D%C3%A9"), Form: form()}
+		r := oauth.Request{Authorization: basic("a%2Eb%2Fc%7Ed%40e", "p%2Bs%25%3A+%2F%3D%C3%A9"), Form: form()}
 		claims := decode(t, f, f.grant(t, r))
 		if claims.Subject != "a.b/c~d@e" || claims.ClientID != claims.Subject {
 			t.Errorf("sub %q, client_id %q", claims.Subject, claims.ClientID)
