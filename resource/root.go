@@ -23,6 +23,8 @@ type settings struct {
 	audience      string
 	jwksURL       string
 	leeway        time.Duration
+	minRefresh    time.Duration
+	cooldown      time.Duration
 	shutdownGrace time.Duration
 	insecureHTTP  bool
 	logFormat     string
@@ -36,6 +38,8 @@ func (s *settings) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&s.audience, "audience", "http://127.0.0.1:9000", "what the aud of a token must contain")
 	flags.StringVar(&s.jwksURL, "jwks-url", "", "where the issuer's keys are (default: where its metadata say)")
 	flags.DurationVar(&s.leeway, "leeway", 30*time.Second, "how far clocks may be apart: 0s to 5m")
+	flags.DurationVar(&s.minRefresh, "jwks-min-refresh", time.Minute, "fetch the issuer's keys no oftener than this")
+	flags.DurationVar(&s.cooldown, "jwks-cooldown", 30*time.Second, "fetch them for an unknown kid no oftener than this")
 	flags.DurationVar(&s.shutdownGrace, "shutdown-grace", 10*time.Second, "how long requests may take to finish on stop")
 	flags.BoolVar(&s.insecureHTTP, "insecure-http", false,
 		"INSECURE: serve plain HTTP on other addresses than loopback.\n"+
@@ -51,6 +55,8 @@ func (s *settings) check() error {
 			"speaks TLS, or accept the risk with --insecure-http", s.listen)
 	case s.leeway < 0 || s.leeway > 5*time.Minute:
 		return fmt.Errorf("--leeway %v is not from 0s to 5m", s.leeway)
+	case s.minRefresh <= 0 || s.cooldown <= 0:
+		return errors.New("--jwks-min-refresh and --jwks-cooldown must be more than 0s")
 	case s.shutdownGrace < 0:
 		return fmt.Errorf("--shutdown-grace %v is negative", s.shutdownGrace)
 	case s.logFormat != "auto" && s.logFormat != "text" && s.logFormat != "json":

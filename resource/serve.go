@@ -26,7 +26,10 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		Audience: s.audience,
 		JWKSURL:  s.jwksURL,
 		Leeway:   noneIfZero(s.leeway),
-		Log:      log,
+
+		MinRefresh: s.minRefresh,
+		Cooldown:   s.cooldown,
+		Log:        log,
 	})
 	if err != nil {
 		return &usageError{err, "check --issuer, --audience and --jwks-url"}

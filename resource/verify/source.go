@@ -14,7 +14,6 @@ import (
 
 const (
 	unknownKeyWait = 2 * time.Second // how long a caller with an unknown kid waits at most
-	minRefresh     = time.Minute
 	maxRefresh     = time.Hour
 	defaultMaxAge  = 5 * time.Minute // when the issuer does not say
 	firstRetry     = 250 * time.Millisecond
@@ -87,10 +86,13 @@ func (s *source) current() *snapshot { return s.latest.Load() }
 // await returns a snapshot that knows kid. It joins the fetch that is under way, or asks for one unless the last was a
 // moment ago: unknown kids are free to invent, fetches are not.
 func (s *source) await(ctx context.Context, kid string) (*snapshot, error) {
-	flight := s.join()
-	if flight != nil {
-		timer := time.NewTimer(unknownKeyWait)
-		defer timer.Stop()
+	timer := time.NewTimer(unknownKeyWait)
+	defer timer.Stop()
+	for range 2 { // a fetch that was under way already may have been answered before the key was there
+		flight := s.join()
+		if flight == nil {
+			break
+		}
 		select {
 		case <-flight:
 		case <-s.stopped:
@@ -98,6 +100,9 @@ func (s *source) await(ctx context.Context, kid string) (*snapshot, error) {
 			return nil, errWaiting
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%w: %w", errWaiting, ctx.Err())
+		}
+		if s.current().set.Key(kid) != nil {
+			break
 		}
 	}
 	latest := s.current()
@@ -110,15 +115,32 @@ func (s *source) await(ctx context.Context, kid string) (*snapshot, error) {
 	return latest, nil
 }
 
-// join returns the fetch to wait for, nil when there is nothing to wait for.
+// join returns the fetch to wait for, nil when there is nothing to wait for. Within the cool-down there is none, unless
+// the cool-down is so short that a caller can wait for its end.
 func (s *source) join() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flight == nil && s.cfg.Now().Sub(s.lastTry) >= s.cfg.Cooldown {
+	if s.flight != nil {
+		return s.flight
+	}
+	rest := s.cfg.Cooldown - s.cfg.Now().Sub(s.lastTry)
+	switch {
+	case rest <= 0:
 		s.flight = make(chan struct{})
-		s.wake <- struct{}{} // has room: a flight is wanted only when none is
+		s.wakeUp()
+	case s.cfg.Cooldown <= unknownKeyWait:
+		s.flight = make(chan struct{})
+		time.AfterFunc(rest, s.wakeUp)
 	}
 	return s.flight
+}
+
+// wakeUp asks for a fetch now. One request is as good as two.
+func (s *source) wakeUp() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
 }
 
 // run fetches at once, then whenever the keys grow old or somebody asks.
@@ -152,7 +174,7 @@ func (s *source) run(ctx context.Context) {
 // maxRetry is how long to wait between attempts: long once there are keys that last.
 func (s *source) maxRetry() time.Duration {
 	if s.current().set.Len() > 0 {
-		return minRefresh
+		return s.cfg.MinRefresh
 	}
 	return maxRetry
 }
@@ -183,7 +205,7 @@ func (s *source) refresh(ctx context.Context) (time.Duration, error) {
 		maxAge = defaultMaxAge
 	}
 	// Long before the keys grow stale, or an issuer that is well would not keep them good.
-	return min(max(maxAge*8/10, minRefresh), maxRefresh, s.cfg.MaxStale/2), nil
+	return min(max(maxAge*8/10, s.cfg.MinRefresh), maxRefresh, s.cfg.MaxStale/2), nil
 }
 
 func (s *source) previousSet() *keys.Set {

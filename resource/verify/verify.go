@@ -49,8 +49,9 @@ type Config struct {
 	JWKSURL string        // where the keys are; empty: where the issuer's metadata say (RFC 8414)
 	Leeway  time.Duration // how far clocks may be apart; zero: 30 s; at most 5 min; negative: none
 
-	MaxStale   time.Duration // how long keys stay good while the issuer is away; zero: 24 h; at least 2 min
-	Cooldown   time.Duration // at most one fetch for unknown kids in this time; zero: 30 s
+	MaxStale   time.Duration // how long keys stay good while the issuer is away; zero: 24 h; at least twice MinRefresh
+	MinRefresh time.Duration // keys are fetched no oftener than this, whatever their max-age; zero: 1 min
+	Cooldown   time.Duration // at most one fetch for unknown kids in this time; zero: 30 s. Up to 2 s, callers wait for it
 	HTTPClient *http.Client  // fetches; nil: http.DefaultClient. Its redirect policy is replaced
 	Log        *slog.Logger  // told about fetches that fail and keys that are skipped; nil: silence
 	Now        func() time.Time
@@ -61,7 +62,7 @@ const (
 	defaultLeeway   = 30 * time.Second
 	maxLeeway       = 5 * time.Minute
 	defaultMaxStale = 24 * time.Hour
-	minMaxStale     = 2 * minRefresh // or keys would grow stale between two fetches that succeed
+	defaultRefresh  = time.Minute
 	defaultCooldown = 30 * time.Second
 )
 
@@ -72,6 +73,9 @@ func (cfg Config) withDefaults() Config {
 	cfg.Leeway = max(cfg.Leeway, 0)
 	if cfg.MaxStale == 0 {
 		cfg.MaxStale = defaultMaxStale
+	}
+	if cfg.MinRefresh == 0 {
+		cfg.MinRefresh = defaultRefresh
 	}
 	if cfg.Cooldown == 0 {
 		cfg.Cooldown = defaultCooldown
@@ -93,10 +97,10 @@ func (cfg Config) check() error {
 		return errors.New("verify: no audience")
 	case cfg.Leeway > maxLeeway:
 		return fmt.Errorf("verify: leeway %v is above %v", cfg.Leeway, maxLeeway)
-	case cfg.MaxStale < 0 || cfg.Cooldown < 0:
+	case cfg.MaxStale < 0 || cfg.Cooldown < 0 || cfg.MinRefresh < 0:
 		return errors.New("verify: a negative duration")
-	case cfg.MaxStale != 0 && cfg.MaxStale < minMaxStale:
-		return fmt.Errorf("verify: max stale %v is below %v", cfg.MaxStale, minMaxStale)
+	case cfg.MaxStale < 2*cfg.MinRefresh: // or keys would grow stale between two fetches that succeed
+		return fmt.Errorf("verify: max stale %v is below %v", cfg.MaxStale, 2*cfg.MinRefresh)
 	}
 	if err := remote.CheckIssuer(cfg.Issuer); err != nil {
 		return fmt.Errorf("verify: issuer: %w", err)
@@ -119,10 +123,10 @@ type Verifier struct {
 // New returns a verifier and begins to fetch the keys of its issuer. It does not wait for them: the issuer may come up
 // later. The error says what is wrong with cfg.
 func New(cfg Config) (*Verifier, error) {
+	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
 	return &Verifier{cfg: cfg, source: startSource(cfg)}, nil
 }
 
