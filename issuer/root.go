@@ -22,20 +22,21 @@ func rootCommand(getenv func(string) string, stderr io.Writer) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	settings := config.Bind(cmd.Flags())
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return &usageError{err, "issuer --help lists the flags"}
+	settings := config.Bind(cmd.PersistentFlags())
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{err, cmd.CommandPath() + " --help lists the flags"}
 	})
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if err := config.Load(cmd.Flags(), getenv); err != nil {
 			return &usageError{err, "issuer --help lists the settings"}
 		}
 		if err := settings.Check(); err != nil {
 			return &usageError{err, ""}
 		}
-		return serve(cmd.Context(), settings, stderr)
+		return nil
 	}
-	cmd.AddCommand(versionCommand())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), settings, stderr) }
+	cmd.AddCommand(keysCommand(settings), checkCommand(settings), versionCommand())
 	return cmd
 }
 
@@ -44,6 +45,15 @@ func noArgs(_ *cobra.Command, args []string) error {
 		return &usageError{fmt.Errorf("unknown command %q", args[0]), "issuer --help lists the commands"}
 	}
 	return nil
+}
+
+func oneArg(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return &usageError{fmt.Errorf("%s: one %s is needed", cmd.CommandPath(), name), cmd.CommandPath() + " --help shows the usage"}
+		}
+		return nil
+	}
 }
 
 func versionCommand() *cobra.Command {

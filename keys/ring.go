@@ -75,7 +75,7 @@ func ReadRing(dir string) (*Ring, error) {
 	}
 	var keys []RingKey
 	for _, entry := range entries {
-		if !strings.EqualFold(filepath.Ext(entry.Name()), fileExt) {
+		if !isKeyFile(entry.Name()) {
 			continue
 		}
 		key, err := readRingKey(filepath.Join(dir, entry.Name()))
@@ -109,6 +109,9 @@ func readRingKey(path string) (RingKey, error) {
 	}
 	return RingKey{Key: key, SignsFrom: signsFrom, PublishedAt: info.ModTime()}, nil
 }
+
+// Keys returns the keys, newest first. The caller owns the slice.
+func (r *Ring) Keys() []RingKey { return slices.Clone(r.keys) }
 
 // Active returns the key of algorithm alg that signs at now, or an [ErrInactive].
 func (r *Ring) Active(alg Algorithm, now time.Time) (*PrivateKey, error) {

@@ -37,6 +37,7 @@ var rooms = map[string][]string{
 	"issuer/internal/clients": {"keys"},
 	"issuer/internal/oauth":   {"issuer/internal/clients", "keys"},
 	"issuer/internal/server":  {"issuer/internal/oauth", "keys"},
+	"issuer/internal/keeper":  {"keys"},
 	"issuer/internal/store":   {"issuer/internal/clients", "keys"},
 
 	"resource":        {"resource/verify", "resource/bearer"},

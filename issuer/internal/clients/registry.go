@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"errors"
+	"time"
 
 	"example.com/signet/keys"
 )
@@ -47,4 +48,13 @@ func (r *Registry) Algorithms() []keys.Algorithm {
 		}
 	}
 	return wanted
+}
+
+// LongestLifetime returns the longest token lifetime of any resource.
+func (r *Registry) LongestLifetime() time.Duration {
+	var longest time.Duration
+	for _, res := range r.resources {
+		longest = max(longest, res.Lifetime)
+	}
+	return longest
 }

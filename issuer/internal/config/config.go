@@ -26,6 +26,9 @@ type Settings struct {
 	PrivateListen string // address of the listener for health
 	KeysDir       string // directory of the signing keys
 	Registry      string // file of clients and resources; empty: the development registry
+	RotateEvery   time.Duration
+	PublishAhead  time.Duration
+	Retention     time.Duration
 	JWKSMaxAge    time.Duration
 	Leeway        time.Duration
 	ShutdownGrace time.Duration
@@ -45,6 +48,11 @@ func Bind(flags *pflag.FlagSet) *Settings {
 	flags.StringVar(&s.KeysDir, "keys-dir", filepath.Join("keys", "local", "issuer"), "directory of the signing keys")
 	flags.StringVar(&s.Registry, "registry", "",
 		"YAML file of clients and resources\n(default: a registry for development, on loopback only)")
+	flags.DurationVar(&s.RotateEvery, "keys-rotate-every", 30*24*time.Hour, "how long each key signs")
+	flags.DurationVar(&s.PublishAhead, "keys-publish-ahead", 24*time.Hour,
+		"how long a key is published before it signs:\nat least twice --jwks-max-age")
+	flags.DurationVar(&s.Retention, "keys-retention", 65*time.Minute,
+		"how long a key stays published after its successor has begun to sign:\nat least the longest token lifetime and --leeway")
 	flags.DurationVar(&s.JWKSMaxAge, "jwks-max-age", 5*time.Minute, "how long verifiers may keep the JWK Set: 1s to 24h")
 	flags.DurationVar(&s.Leeway, "leeway", 30*time.Second, "how far a client's clock may be off: 0s to 5m")
 	flags.DurationVar(&s.ShutdownGrace, "shutdown-grace", 10*time.Second, "how long requests may take to finish on stop")
@@ -90,6 +98,15 @@ func (s *Settings) Check() error {
 		problem("--log-format %q is not text, json or auto", s.LogFormat)
 	}
 	return errors.Join(problems...)
+}
+
+// LocalURL is where the issuer that runs with these settings on this machine serves path.
+func (s *Settings) LocalURL(path string) (string, error) {
+	issuer, err := url.Parse(s.Issuer)
+	if err != nil {
+		return "", err
+	}
+	return "http://" + s.Listen + issuer.Path + path, nil
 }
 
 // checkIssuer applies RFC 8414 §2: https, no query, no fragment. Loopback may be http. There is one spelling of an

@@ -80,7 +80,7 @@ func TestLoadEverySetting(t *testing.T) {
 	s, err := load(t, []string{"--config", "FILE"}, nil, `issuer: https://issuer.example.com
 listen: 127.0.0.1:1
 private: {listen: '127.0.0.1:2'}
-keys: {dir: a}
+keys: {dir: a, rotate_every: 48h, publish_ahead: 6h, retention: 2h}
 registry: b
 jwks: {max_age: 1m}
 leeway: 2s
@@ -95,6 +95,7 @@ log:
 	}
 	want := config.Settings{
 		Issuer: "https://issuer.example.com", Listen: "127.0.0.1:1", PrivateListen: "127.0.0.1:2", KeysDir: "a", Registry: "b",
+		RotateEvery: 48 * time.Hour, PublishAhead: 6 * time.Hour, Retention: 2 * time.Hour,
 		JWKSMaxAge: time.Minute, Leeway: 2 * time.Second, ShutdownGrace: 3 * time.Second, InsecureHTTP: true,
 		LogFormat: "json", LogLevel: -4,
 	}

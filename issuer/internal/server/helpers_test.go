@@ -104,7 +104,7 @@ func (s *site) config(t *testing.T) server.Config {
 	return server.Config{
 		Issuer: issuer,
 		Token:  endpoint.Token,
-		Keys:   ring,
+		Ring:   func() *keys.Ring { return ring },
 		MaxAge: 5 * time.Minute,
 		Ready:  func() error { return nil },
 		Log:    slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -16,19 +16,13 @@ import (
 	"example.com/signet/keys"
 )
 
-// Keys are the keys that are published; [keys.Ring] is one. It is safe for concurrent use.
-type Keys interface {
-	Published(now time.Time) *keys.Set
-	NextChange(now time.Time) (time.Time, bool)
-}
-
 // Config is what the handlers need. All fields are required but Now.
 type Config struct {
 	Issuer string // the issuer identifier, without a slash at its end
 	Token  func(context.Context, oauth.Request) (oauth.Response, error)
-	Keys   Keys
-	MaxAge time.Duration // how long a verifier may keep the JWK Set
-	Ready  func() error  // why the issuer cannot serve; nil when it can
+	Ring   func() *keys.Ring // the keys now; the same pointer for as long as they are the same
+	MaxAge time.Duration     // how long a verifier may keep the JWK Set
+	Ready  func() error      // why the issuer cannot serve; nil when it can
 	Log    *slog.Logger
 	Now    func() time.Time // nil: time.Now
 }

@@ -1,0 +1,139 @@
+// Package keeper keeps the issuer's signing keys as their policy says: it makes the standby that is missing, removes keys
+// that are due, and serves the ring that the directory holds at the moment. It decides nothing by itself: everything
+// follows from the files, the policy and the clock, so that any number of keepers on one directory agree.
+//
+//	k, err := keeper.Open(keeper.Config{Dir: "keys/local/issuer", Policy: policy, Log: log})
+//	go k.Run(ctx)
+//	key, err := k.Active(keys.ES256, time.Now())
+package keeper
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/signet/keys"
+)
+
+// Config is what a keeper needs. Dir, Policy and Log are required.
+type Config struct {
+	Dir    keys.Directory
+	Policy keys.Policy
+	Log    *slog.Logger     // hears of every step in a key's life, and of what cannot be done
+	Poll   time.Duration    // how often to look at the directory; zero: 1 s
+	Now    func() time.Time // nil: time.Now
+
+	// Uptime is how long this process has been watching, on a clock that nobody can set; nil: since Open.
+	Uptime func() time.Duration
+}
+
+const defaultPoll = time.Second
+
+// Keeper serves the ring. It is safe for concurrent use. Make it with [Open].
+type Keeper struct {
+	cfg     Config
+	ring    atomic.Pointer[keys.Ring]
+	trouble atomic.Pointer[error] // why the directory, as it stands, cannot be used or kept; nil: it can
+
+	mu           sync.Mutex
+	seen         string                   // guarded by mu: the state of the directory when it was last read
+	states       map[string]keys.State    // guarded by mu: of each kid, when last looked at
+	retiredSince map[string]time.Duration // guarded by mu: the uptime at which a kid was first seen retired
+	warned       time.Time                // guarded by mu: when a rotation that cannot happen was last warned of
+}
+
+// Open reads the ring. The error is that of [keys.ReadRing].
+func Open(cfg Config) (*Keeper, error) {
+	if cfg.Poll == 0 {
+		cfg.Poll = defaultPoll
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Uptime == nil {
+		opened := time.Now()
+		cfg.Uptime = func() time.Duration { return time.Since(opened) }
+	}
+	k := &Keeper{cfg: cfg, states: make(map[string]keys.State), retiredSince: make(map[string]time.Duration)}
+	state, err := cfg.Dir.State()
+	if err != nil {
+		return nil, err
+	}
+	ring, err := cfg.Dir.Read()
+	if err != nil {
+		return nil, err
+	}
+	k.seen = state
+	k.ring.Store(ring)
+	return k, nil
+}
+
+// Ring returns the keys as they are now. It is another pointer whenever it is another ring.
+func (k *Keeper) Ring() *keys.Ring { return k.ring.Load() }
+
+// Active is Ring().Active.
+func (k *Keeper) Active(alg keys.Algorithm, now time.Time) (*keys.PrivateKey, error) {
+	return k.Ring().Active(alg, now)
+}
+
+// Survey returns where every key is in its life.
+func (k *Keeper) Survey() []keys.Survey { return k.cfg.Policy.Survey(k.Ring(), k.cfg.Now()) }
+
+// Trouble returns why the directory cannot be used or kept as it stands; nil when it can. The ring from before is served
+// meanwhile.
+func (k *Keeper) Trouble() error {
+	if err := k.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Run looks at the directory until ctx ends: every Poll, when a key begins to sign, and whenever wake says so. What could
+// not be done is in the log, and tried again the next time.
+func (k *Keeper) Run(ctx context.Context, wake <-chan os.Signal) {
+	for {
+		_ = k.Look()
+		timer := time.NewTimer(k.pause())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-wake:
+		}
+		timer.Stop()
+	}
+}
+
+// pause is how long nothing can happen that this keeper has to see at once.
+func (k *Keeper) pause() time.Duration {
+	wait := k.cfg.Poll
+	if next, ok := k.Ring().NextChange(k.cfg.Now()); ok {
+		wait = min(wait, next.Sub(k.cfg.Now()))
+	}
+	return max(wait, time.Millisecond)
+}
+
+// Look does once what is to be done now: reads the directory if it has changed, makes and removes keys, and tells the
+// log what has happened. It returns what could not be done, which Trouble returns too.
+func (k *Keeper) Look() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	err := k.reload()
+	if err == nil {
+		err = k.tend()
+	}
+	k.audit()
+	if was := k.Trouble(); err != nil && (was == nil || was.Error() != err.Error()) {
+		k.cfg.Log.Error("keeping the keys failed; serving those from before", "cause", err)
+	}
+	if err == nil {
+		k.trouble.Store(nil)
+	} else {
+		k.trouble.Store(&err)
+	}
+	return err
+}

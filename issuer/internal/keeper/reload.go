@@ -1,0 +1,113 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/signet/keys"
+)
+
+// Why a directory that can be read is not taken over. The ring from before is served until it is mended.
+var (
+	ErrReplaced = errors.New("a key file holds another key than before")
+	ErrEarly    = errors.New("a key would sign before verifiers have it")
+	ErrInactive = errors.New("no key would sign")
+)
+
+// hinted is an error that knows what its reader should do next.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h *hinted) Unwrap() error { return h.error }
+func (h *hinted) Hint() string  { return h.hint }
+
+// reload reads the directory if it is not as it was. When it cannot be read, or would break verifiers, the ring stays as
+// it is.
+func (k *Keeper) reload() error {
+	state, err := k.cfg.Dir.State()
+	if err != nil {
+		return err
+	}
+	if state == k.seen {
+		return nil
+	}
+	read, err := k.cfg.Dir.Read()
+	if err != nil {
+		return err
+	}
+	ring, err := remember(k.Ring(), read)
+	if err != nil {
+		return err
+	}
+	if err := k.mayReplace(k.Ring(), ring); err != nil {
+		return err
+	}
+	k.seen = state // of before the reading: a change in between is seen the next time
+	k.ring.Store(ring)
+	return nil
+}
+
+// remember returns ring with each key published since it first was, as far as the ring from before knows: files that are
+// laid anew, as Kubernetes does with a secret, look younger than their keys are.
+func remember(before, ring *keys.Ring) (*keys.Ring, error) {
+	since := make(map[string]time.Time)
+	for _, key := range before.Keys() {
+		since[key.Key.ID()] = key.PublishedAt
+	}
+	all := ring.Keys()
+	for i, key := range all {
+		if known, ok := since[key.Key.ID()]; ok && known.Before(key.PublishedAt) {
+			all[i].PublishedAt = known
+		}
+	}
+	return keys.NewRing(all...)
+}
+
+// mayReplace reports whether verifiers that know the ring from before can follow to the other one.
+func (k *Keeper) mayReplace(before, ring *keys.Ring) error {
+	var problems []error
+	now := k.cfg.Now()
+	for _, old := range k.cfg.Policy.Survey(before, now) {
+		problems = append(problems, k.mayFollow(old, k.cfg.Policy.SurveyOf(ring, old.Algorithm, now)))
+	}
+	return errors.Join(problems...)
+}
+
+func (k *Keeper) mayFollow(before, after keys.Survey) error {
+	for _, old := range before.Keys {
+		for _, key := range after.Keys {
+			if key.SignsFrom.Equal(old.SignsFrom) && key.Key.ID() != old.Key.ID() {
+				name := keys.FileName(before.Algorithm, old.SignsFrom)
+				return &hinted{fmt.Errorf("%w: %s was %s and is %s", ErrReplaced, name, old.Key.ID(), key.Key.ID()),
+					"put the old key back; a new one comes in with: issuer keys import FILE"}
+			}
+		}
+	}
+	was, is := before.Active(), after.Active()
+	switch {
+	case was == nil:
+		return nil
+	case is == nil:
+		return &hinted{fmt.Errorf("%w: %s", ErrInactive, before.Algorithm),
+			"put the key " + was.Key.ID() + " back, under a name whose moment has passed"}
+	case is.Key.ID() == was.Key.ID() || !holds(after, was.Key.ID()): // in place of a key that is gone, at once
+		return nil
+	}
+	if safe := k.cfg.Policy.SafeFrom(is.PublishedAt); k.cfg.Now().Before(safe) {
+		return &hinted{fmt.Errorf("%w: %s is published since %v only", ErrEarly, is.Key.ID(), is.PublishedAt.UTC()),
+			"rename its file to sign later: " + keys.FileName(after.Algorithm, safe.Add(time.Second))}
+	}
+	return nil
+}
+
+func holds(survey keys.Survey, kid string) bool {
+	for _, key := range survey.Keys {
+		if key.Key.ID() == kid {
+			return true
+		}
+	}
+	return false
+}

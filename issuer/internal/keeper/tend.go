@@ -1,0 +1,111 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/signet/keys"
+)
+
+// warnAhead is how long before a rotation that cannot happen the log begins to warn of it, and how often it does.
+const warnAhead = 24 * time.Hour
+
+// tend makes the standbys that are missing and removes the keys that are due. The directory is locked meanwhile and read
+// again first: another keeper may have done it.
+func (k *Keeper) tend() error {
+	if !k.hasWork(k.Survey()) {
+		return nil
+	}
+	if err := k.cfg.Dir.Writable(); err != nil {
+		return k.leaveToOperator(err)
+	}
+	unlock, err := k.cfg.Dir.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := k.reload(); err != nil {
+		return err
+	}
+	var problems []error
+	for _, survey := range k.Survey() {
+		problems = append(problems, k.make(survey), k.remove(survey))
+	}
+	return errors.Join(append(problems, k.reload())...)
+}
+
+func (k *Keeper) hasWork(surveys []keys.Survey) bool {
+	for _, survey := range surveys {
+		if !survey.Make.IsZero() || len(k.removable(survey)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *Keeper) make(survey keys.Survey) error {
+	if survey.Make.IsZero() {
+		return nil
+	}
+	key, err := keys.GenerateKey(survey.Algorithm)
+	if err != nil {
+		return fmt.Errorf("making a standby: %w", err)
+	}
+	err = k.cfg.Dir.Add(keys.RingKey{Key: key, SignsFrom: survey.Make})
+	if errors.Is(err, keys.ErrTaken) { // somebody without our lock was faster, and this will do
+		return nil
+	}
+	return err
+}
+
+func (k *Keeper) remove(survey keys.Survey) error {
+	var problems []error
+	for _, kid := range k.removable(survey) {
+		problems = append(problems, k.cfg.Dir.Remove(kid))
+	}
+	return errors.Join(problems...)
+}
+
+// removable returns the keys that are due and that this process has itself seen retired for the whole retention, on a
+// clock that nobody can set. A wall clock that leaps ahead by a year makes a key look due; a key that is deleted on its
+// word would be missed when the clock comes back.
+func (k *Keeper) removable(survey keys.Survey) []string {
+	var kids []string
+	for _, key := range survey.Keys {
+		kid := key.Key.ID()
+		if key.State != keys.Retired && key.State != keys.Due {
+			delete(k.retiredSince, kid)
+			continue
+		}
+		since, seen := k.retiredSince[kid]
+		if !seen {
+			since = k.cfg.Uptime()
+			k.retiredSince[kid] = since
+		}
+		if key.State == keys.Due && k.cfg.Uptime()-since >= k.cfg.Policy.Retention {
+			kids = append(kids, kid)
+		}
+	}
+	return kids
+}
+
+// leaveToOperator is what there is to do in a directory that cannot be written: say so, a day ahead and every day.
+func (k *Keeper) leaveToOperator(cause error) error {
+	now := k.cfg.Now()
+	for _, survey := range k.Survey() {
+		active := survey.Active()
+		if active == nil || survey.Make.IsZero() {
+			continue
+		}
+		rotation := active.SignsFrom.Add(k.cfg.Policy.RotateEvery)
+		latest := rotation.Add(-k.cfg.Policy.PublishAhead)
+		if now.Before(latest.Add(-warnAhead)) || now.Sub(k.warned) < warnAhead {
+			continue
+		}
+		k.warned = now
+		k.cfg.Log.Warn("the key directory cannot be written, so rotation is yours: add a key to it",
+			"alg", survey.Algorithm, "signs_from", survey.Make, "publish_before", latest, "cause", cause)
+	}
+	return nil
+}

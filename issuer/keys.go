@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"example.com/signet/issuer/internal/config"
+	"example.com/signet/issuer/internal/keeper"
+	"example.com/signet/keys"
+)
+
+// keysCommand is the parent of what an operator does with keys. Its commands change the key directory, and a running
+// issuer sees that by itself.
+func keysCommand(s *config.Settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Look at the signing keys, and change them safely",
+		Long: "Look at the signing keys, and change them safely. The commands change the files in --keys-dir; a running\n" +
+			"issuer sees that by itself, and --wait returns when it serves the change.",
+		Args: noArgs,
+	}
+	cmd.AddCommand(listCommand(s), generateCommand(s), rotateCommand(s), revokeCommand(s), importCommand(s), exportCommand(s))
+	return cmd
+}
+
+func operatorOf(s *config.Settings) keeper.Operator {
+	return keeper.Operator{Dir: keys.Directory(s.KeysDir), Policy: policyOf(s)}
+}
+
+// wrongUse makes an operator's error one that a person has to mend, with its own hint if it has one.
+func wrongUse(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err, ""}
+}
+
+// algorithmFlag declares --alg; the value "all" stands for every algorithm that the ring has keys of, or for both.
+func algorithmFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("alg", "all", "ES256, RS256 or all")
+}
+
+func chosen(alg string) ([]keys.Algorithm, error) {
+	if alg == "all" {
+		return keys.Algorithms(), nil
+	}
+	one, err := keys.ParseAlgorithm(alg)
+	if err != nil {
+		return nil, &usageError{err, "--alg is ES256, RS256 or all"}
+	}
+	return []keys.Algorithm{one}, nil
+}
+
+// present returns the algorithms that the ring has keys of, or the one that is named.
+func present(s *config.Settings, alg string) ([]keys.Algorithm, error) {
+	algs, err := chosen(alg)
+	if err != nil || alg != "all" {
+		return algs, err
+	}
+	ring, err := keys.Directory(s.KeysDir).Read()
+	if err != nil {
+		return nil, &usageError{err, "make keys: issuer keys generate"}
+	}
+	algs = nil
+	for _, survey := range policyOf(s).Survey(ring, time.Now()) {
+		algs = append(algs, survey.Algorithm)
+	}
+	return algs, nil
+}
+
+const (
+	waitAtMost = 30 * time.Second
+	waitStep   = 100 * time.Millisecond
+)
+
+// waitFlag declares --wait.
+func waitFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("wait", false, "return when the running issuer serves the change, or fail after 30s")
+}
+
+// waitServed waits until the issuer that listens on --listen publishes just the keys of the directory, those that sign
+// first.
+func waitServed(ctx context.Context, s *config.Settings) error {
+	ctx, cancel := context.WithTimeout(ctx, waitAtMost)
+	defer cancel()
+	for {
+		err := served(ctx, s)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return &usageError{fmt.Errorf("waiting for the running issuer: %w", err),
+				"the change is made; does an issuer with this --keys-dir run on --listen " + s.Listen + "?"}
+		case <-time.After(waitStep):
+		}
+	}
+}
+
+var errNotServed = errors.New("it serves other keys still")
+
+func served(ctx context.Context, s *config.Settings) error {
+	ring, err := keys.Directory(s.KeysDir).Read()
+	if err != nil {
+		return err
+	}
+	want := ring.Published(time.Now())
+	got, err := fetchServed(ctx, s)
+	if err != nil {
+		return err
+	}
+	if got.Len() != want.Len() {
+		return errNotServed
+	}
+	for key := range want.All() {
+		if got.Key(key.ID()) == nil {
+			return errNotServed
+		}
+	}
+	for _, alg := range keys.Algorithms() {
+		if first(got, alg) != first(want, alg) {
+			return errNotServed
+		}
+	}
+	return nil
+}
+
+// first is the kid of the first key of an algorithm: the one that signs.
+func first(set *keys.Set, alg keys.Algorithm) string {
+	for key := range set.All() {
+		if key.Algorithm() == alg {
+			return key.ID()
+		}
+	}
+	return ""
+}
+
+func fetchServed(ctx context.Context, s *config.Settings) (*keys.Set, error) {
+	address, err := s.LocalURL("/.well-known/jwks.json")
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, keys.MaxSetSize+1)) // one more than is accepted
+	if err != nil {
+		return nil, err
+	}
+	set, _, err := keys.ParseSet(body)
+	return set, err
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"example.com/signet/issuer/internal/config"
+)
+
+func revokeCommand(s *config.Settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "revoke KID | --all",
+		Short: "Delete a key that others may have, at once",
+		Long: "Delete a key that others may have, at once. When it is the one that signs, the standby signs from now on.\n" +
+			"--all is for a stolen host or directory: every key is replaced, standbys included, and new ones sign at\n" +
+			"once; verifiers learn them by their unknown kid.",
+		Example: "  issuer keys revoke KooswZGHqGEPDaHB-MlARPjic5dJbVv7qLUvr_R8suo --wait\n  issuer keys revoke --all",
+	}
+	all, wait := cmd.Flags().Bool("all", false, "replace every key"), waitFlag(cmd)
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if *all != (len(args) == 0) || len(args) > 1 {
+			return &usageError{errors.New("name one kid, or --all"), "issuer keys list shows the kids"}
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var err error
+		if *all {
+			err = operatorOf(s).RevokeAll()
+		} else {
+			err = operatorOf(s).Revoke(args[0])
+		}
+		if err != nil {
+			return wrongUse(err)
+		}
+		if err := finish(cmd, s, *wait); err != nil {
+			return err
+		}
+		explainExposure(cmd, s, *wait)
+		return nil
+	}
+	return cmd
+}
+
+// explainExposure says how long what was revoked may still be accepted.
+func explainExposure(cmd *cobra.Command, s *config.Settings, served bool) {
+	since := "once the running issuer serves the change, within seconds"
+	if served {
+		since = "from now"
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "revoked. Worst case, counted %s:\n"+
+		"  verifiers that reach the issuer accept the key's tokens for %v (the JWK Set's max-age), until %s\n"+
+		"  verifiers that cannot reach it, for as long as they keep old keys (Signet's: 24h)\n",
+		since, s.JWKSMaxAge, time.Now().Add(s.JWKSMaxAge).UTC().Format(time.RFC3339))
+}
