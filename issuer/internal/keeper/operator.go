@@ -56,7 +56,10 @@ func (o Operator) Generate(alg keys.Algorithm) (keys.RingKey, error) {
 	if err != nil {
 		return keys.RingKey{}, err
 	}
-	if survey.Make.IsZero() {
+	switch {
+	case survey.Active() == nil: // the first, or all others sign later: nobody can sign now, so nothing is lost
+		return o.add(alg, o.now().Truncate(time.Second))
+	case survey.Make.IsZero():
 		return keys.RingKey{}, fmt.Errorf("%w: %s has a key that signs and a standby", ErrNothingMissing, alg)
 	}
 	return o.add(alg, survey.Make)
