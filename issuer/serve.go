@@ -67,7 +67,9 @@ func (p *parts) serveOn(ctx context.Context, s *config.Settings, log *slog.Logge
 			}
 			return p.checkSigners()
 		},
-		Log: log,
+		Survey:  p.keeper.Survey,
+		Trouble: p.keeper.Trouble,
+		Log:     log,
 	}
 	handler, err := server.Public(cfg)
 	if err != nil {

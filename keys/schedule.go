@@ -111,8 +111,9 @@ func (p Policy) MostKeys() int {
 // KeyStatus is where one key of a ring is in its life.
 type KeyStatus struct {
 	RingKey
-	State State
-	DueAt time.Time // when it is to be removed; zero: it has no successor yet
+	State  State
+	SafeAt time.Time // when every verifier has it
+	DueAt  time.Time // when it is to be removed; zero: it has no successor yet
 }
 
 // Survey is what a policy makes of a ring's keys of one algorithm at one moment.
@@ -165,6 +166,7 @@ func (p Policy) SurveyOf(r *Ring, alg Algorithm, now time.Time) Survey {
 	survey.Make, survey.Next = plan.Make, plan.Next
 	for i := range survey.Keys {
 		survey.Keys[i].State = plan.States[i]
+		survey.Keys[i].SafeAt = p.SafeFrom(survey.Keys[i].PublishedAt)
 		if i+1 < len(moments) {
 			survey.Keys[i].DueAt = p.dueAt(moments, i)
 		}

@@ -15,7 +15,7 @@ Prints a Markdown table of the benchmarks. It takes about a second a round.
 END
 }
 
-packages='keys' # the packages with benchmarks, as folders
+packages='keys issuer/internal/server' # the packages with benchmarks, as folders
 rounds=41
 write=
 

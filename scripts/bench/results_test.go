@@ -36,7 +36,7 @@ const table = `# Benchmarks
 - Date: 2026-11-23
 - Rounds: 3
 
-Signet against bare crypto of the standard library. Times are medians of the rounds; beside the median of the per-round ratios stand its quartiles.
+Signet against the bare work underneath: crypto of the standard library, a handler without logic. Times are medians of the rounds; beside the median of the per-round ratios stand its quartiles.
 
 | | Signet, ns | bare, ns | ratio of medians | median ratio | Signet, allocs | bare, allocs |
 |---|--:|--:|--:|--:|--:|--:|

@@ -29,7 +29,7 @@ const (
 )
 
 func (r *results) writePairs(b *strings.Builder) {
-	head := "\nSignet against bare crypto of the standard library. Times are medians of the rounds; beside the median of the " +
+	head := "\nSignet against the bare work underneath: crypto of the standard library, a handler without logic. Times are medians of the rounds; beside the median of the " +
 		"per-round ratios stand its quartiles.\n\n" +
 		"| | Signet, ns | bare, ns | ratio of medians | median ratio | Signet, allocs | bare, allocs |\n" +
 		"|---|--:|--:|--:|--:|--:|--:|\n"

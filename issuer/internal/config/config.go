@@ -44,7 +44,7 @@ func Bind(flags *pflag.FlagSet) *Settings {
 		"issuer identifier, the iss of every token: https://…, without a slash at the end\n"+
 			"(default on loopback: http:// and the address of --listen)")
 	flags.StringVar(&s.Listen, "listen", "127.0.0.1:8080", "address to serve tokens and keys on")
-	flags.StringVar(&s.PrivateListen, "private-listen", "127.0.0.1:8081", "address to serve /livez and /readyz on")
+	flags.StringVar(&s.PrivateListen, "private-listen", "127.0.0.1:8081", "address to serve /livez, /readyz and /metrics on")
 	flags.StringVar(&s.KeysDir, "keys-dir", filepath.Join("keys", "local", "issuer"), "directory of the signing keys")
 	flags.StringVar(&s.Registry, "registry", "",
 		"YAML file of clients and resources\n(default: a registry for development, on loopback only)")

@@ -115,7 +115,7 @@ func (o Operator) Rotate(alg keys.Algorithm) (keys.RingKey, error) {
 	if standby == nil {
 		return keys.RingKey{}, &hinted{fmt.Errorf("%w: %s", ErrNoStandby, alg), "make one: issuer keys generate --alg " + string(alg)}
 	}
-	if safe := o.Policy.SafeFrom(standby.PublishedAt); o.now().Before(safe) {
+	if safe := standby.SafeAt; o.now().Before(safe) {
 		return keys.RingKey{}, &hinted{
 			fmt.Errorf("%w: verifiers may not have %s yet", ErrTooEarly, standby.Key.ID()),
 			"it is safe from " + safe.UTC().Format(time.RFC3339) + " on; if a key is stolen: issuer keys revoke KID"}

@@ -96,7 +96,7 @@ func (k *Keeper) mayFollow(before, after keys.Survey) error {
 	case is.Key.ID() == was.Key.ID() || !holds(after, was.Key.ID()): // in place of a key that is gone, at once
 		return nil
 	}
-	if safe := k.cfg.Policy.SafeFrom(is.PublishedAt); k.cfg.Now().Before(safe) {
+	if safe := is.SafeAt; k.cfg.Now().Before(safe) {
 		return &hinted{fmt.Errorf("%w: %s is published since %v only", ErrEarly, is.Key.ID(), is.PublishedAt.UTC()),
 			"rename its file to sign later: " + keys.FileName(after.Algorithm, safe.Add(time.Second))}
 	}

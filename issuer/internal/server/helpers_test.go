@@ -82,7 +82,7 @@ func newSite(t *testing.T, change ...func(*server.Config)) *site {
 	return s
 }
 
-func (s *site) config(t *testing.T) server.Config {
+func (s *site) config(t testing.TB) server.Config {
 	t.Helper()
 	ring, err := keys.NewRing(
 		keys.RingKey{Key: keystest.Key(keystest.ES256), SignsFrom: s.clock.Now().Add(-time.Hour)},
@@ -107,12 +107,17 @@ func (s *site) config(t *testing.T) server.Config {
 		Ring:   func() *keys.Ring { return ring },
 		MaxAge: 5 * time.Minute,
 		Ready:  func() error { return nil },
-		Log:    slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Now:    s.clock.Now,
+		Survey: func() []keys.Survey {
+			policy := keys.Policy{RotateEvery: 2 * time.Hour, PublishAhead: time.Hour, Retention: time.Hour}
+			return policy.Survey(ring, s.clock.Now())
+		},
+		Trouble: func() error { return nil },
+		Log:     slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Now:     s.clock.Now,
 	}
 }
 
-func readRegistry(t *testing.T) *clients.Registry {
+func readRegistry(t testing.TB) *clients.Registry {
 	t.Helper()
 	dir := t.TempDir()
 	public, err := keystest.Key(keystest.RS256Other).Public().MarshalPEM()

@@ -18,13 +18,15 @@ import (
 
 // Config is what the handlers need. All fields are required but Now.
 type Config struct {
-	Issuer string // the issuer identifier, without a slash at its end
-	Token  func(context.Context, oauth.Request) (oauth.Response, error)
-	Ring   func() *keys.Ring // the keys now; the same pointer for as long as they are the same
-	MaxAge time.Duration     // how long a verifier may keep the JWK Set
-	Ready  func() error      // why the issuer cannot serve; nil when it can
-	Log    *slog.Logger
-	Now    func() time.Time // nil: time.Now
+	Issuer  string // the issuer identifier, without a slash at its end
+	Token   func(context.Context, oauth.Request) (oauth.Response, error)
+	Ring    func() *keys.Ring    // the keys now; the same pointer for as long as they are the same
+	MaxAge  time.Duration        // how long a verifier may keep the JWK Set
+	Ready   func() error         // why the issuer cannot serve; nil when it can
+	Survey  func() []keys.Survey // where every key is in its life
+	Trouble func() error         // why the keys cannot be kept as they stand; nil when they can
+	Log     *slog.Logger
+	Now     func() time.Time // nil: time.Now
 }
 
 const tokenPath = "/oauth2/token"
@@ -64,7 +66,11 @@ func Public(cfg Config) (http.Handler, error) {
 
 // Private returns the handler for the operator's listener.
 func Private(cfg Config) http.Handler {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	r := chi.NewRouter()
+	r.Method(http.MethodGet, "/metrics", metricsHandler(cfg))
 	r.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	r.Get("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := cfg.Ready(); err != nil {

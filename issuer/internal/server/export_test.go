@@ -1,0 +1,4 @@
+package server
+
+// JWKSHandler is jwksHandler, for its benchmark.
+var JWKSHandler = jwksHandler
