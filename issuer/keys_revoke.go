@@ -47,12 +47,14 @@ func revokeCommand(s *config.Settings) *cobra.Command {
 
 // explainExposure says how long what was revoked may still be accepted.
 func explainExposure(cmd *cobra.Command, s *config.Settings, served bool) {
+	exposure := max(s.JWKSMaxAge, usualRefresh)
 	since := "once the running issuer serves the change, within seconds"
 	if served {
 		since = "from now"
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "revoked. Worst case, counted %s:\n"+
-		"  verifiers that reach the issuer accept the key's tokens for %v (the JWK Set's max-age), until %s\n"+
+		"  verifiers that reach the issuer accept the key's tokens for %v, until %s: the JWK Set's max-age,\n"+
+		"    or a minute where they ask no oftener, as Signet's do unless told otherwise\n"+
 		"  verifiers that cannot reach it, for as long as they keep old keys (Signet's: 24h)\n",
-		since, s.JWKSMaxAge, time.Now().Add(s.JWKSMaxAge).UTC().Format(time.RFC3339))
+		since, exposure, time.Now().Add(exposure).UTC().Format(time.RFC3339))
 }

@@ -36,9 +36,16 @@ func assemble(s *config.Settings, log *slog.Logger) (*parts, error) {
 	if err := policyOf(s).Check(s.JWKSMaxAge, registry.LongestLifetime(), s.Leeway); err != nil {
 		return nil, &usageError{err, "the settings are --keys-rotate-every, --keys-publish-ahead, --keys-retention and --jwks-max-age"}
 	}
+	if s.JWKSMaxAge < usualRefresh {
+		log.Warn("verifiers that ask no oftener than every minute keep keys for longer than --jwks-max-age; tell them, "+
+			"Signet's with --jwks-min-refresh", "jwks_max_age", s.JWKSMaxAge.String())
+	}
 	p := &parts{k, registry}
 	return p, p.checkSigners()
 }
+
+// usualRefresh is how long a verifier of Signet's keeps a set whose max-age is shorter: a minute, and a tenth of jitter.
+const usualRefresh = 66 * time.Second
 
 func policyOf(s *config.Settings) keys.Policy {
 	return keys.Policy{RotateEvery: s.RotateEvery, PublishAhead: s.PublishAhead, Retention: s.Retention}
