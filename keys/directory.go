@@ -95,11 +95,20 @@ func (d Directory) Lock() (unlock func(), err error) {
 func (d Directory) Writable() error {
 	probe, err := os.CreateTemp(string(d), tempPattern)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+		return notCreated(err)
 	}
 	_ = probe.Close()
 	_ = os.Remove(probe.Name())
 	return nil
+}
+
+// notCreated tells a directory that is not ours to write from one that cannot be written just now: a full disk is
+// trouble, not somebody else's job.
+func notCreated(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	return fmt.Errorf("writing to the key directory: %w", err)
 }
 
 // tempPattern names files that are not finished; nobody reads them as keys.
@@ -126,7 +135,7 @@ func (d Directory) Add(k RingKey) error {
 func (d Directory) writeTemp(text []byte) (name string, err error) {
 	file, err := os.CreateTemp(string(d), tempPattern) // mode 0600
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrReadOnly, err)
+		return "", notCreated(err)
 	}
 	_, err = file.Write(text)
 	err = errors.Join(err, file.Sync(), file.Close())

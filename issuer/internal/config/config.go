@@ -85,6 +85,12 @@ func (s *Settings) Check() error {
 		problem("--listen %q is not loopback and would serve plain HTTP: listen on loopback behind a proxy that "+
 			"speaks TLS, or accept the risk with --insecure-http", s.Listen)
 	}
+	if s.RotateEvery < time.Second || s.RotateEvery%time.Second != 0 {
+		problem("--keys-rotate-every %v is not in whole seconds, 1s or more", s.RotateEvery)
+	}
+	if s.PublishAhead < 0 || s.Retention < 0 {
+		problem("--keys-publish-ahead %v and --keys-retention %v must not be negative", s.PublishAhead, s.Retention)
+	}
 	if s.JWKSMaxAge < time.Second || s.JWKSMaxAge > 24*time.Hour {
 		problem("--jwks-max-age %v is not from 1s to 24h", s.JWKSMaxAge)
 	}
