@@ -24,9 +24,26 @@ func keysCommand(s *config.Settings) *cobra.Command {
 		Long: "Look at the signing keys, and change them safely. The commands change the files in --keys-dir; a running\n" +
 			"issuer sees that by itself, and --wait returns when it serves the change.",
 		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }, // without it, a typo would exit 0
 	}
 	cmd.AddCommand(listCommand(s), generateCommand(s), rotateCommand(s), revokeCommand(s), importCommand(s), exportCommand(s))
+	for _, sub := range cmd.Commands() {
+		sub.RunE = afterPolicy(s, sub.RunE)
+	}
 	return cmd
+}
+
+const policyHint = "the settings are --keys-rotate-every, --keys-publish-ahead, --keys-retention and --jwks-max-age"
+
+// afterPolicy runs a command only under a policy that an issuer would start with, as far as is known without a registry:
+// a schedule that breaks verifiers is neither to be shown nor acted on.
+func afterPolicy(s *config.Settings, run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := policyOf(s).Check(s.JWKSMaxAge, 0, s.Leeway); err != nil {
+			return &usageError{err, policyHint}
+		}
+		return run(cmd, args)
+	}
 }
 
 func operatorOf(s *config.Settings) keeper.Operator {
@@ -110,7 +127,7 @@ func served(ctx context.Context, s *config.Settings) error {
 	if err != nil {
 		return err
 	}
-	want := ring.Published(time.Now())
+	want := ring.Published(time.Now().Add(time.Second)) // two keys never sign from one second, so one may wait for the next
 	got, err := fetchServed(ctx, s)
 	if err != nil {
 		return err

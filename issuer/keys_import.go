@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -39,15 +42,22 @@ func importCommand(s *config.Settings) *cobra.Command {
 	return cmd
 }
 
-// wanted refuses a key of an algorithm that no resource has: it would be published and never sign.
+// wanted refuses a key of an algorithm that neither the ring nor a resource has: it would be published and never sign.
 func wanted(s *config.Settings, key *keys.PrivateKey) error {
-	present, err := present(s, "all")
+	ring, err := keys.Directory(s.KeysDir).Read()
+	if err != nil && !errors.Is(err, keys.ErrNoKeys) {
+		return wrongUse(err)
+	}
+	if len(policyOf(s).SurveyOf(ring, key.Algorithm(), time.Now()).Keys) > 0 {
+		return nil
+	}
+	registry, err := readRegistry(s, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(present, key.Algorithm()) {
+	if !slices.Contains(registry.Algorithms(), key.Algorithm()) {
 		return &usageError{fmt.Errorf("importing %s: %w", key, keeper.ErrNotWanted),
-			"a resource of the registry has to name " + string(key.Algorithm()) + " first, and have a key: issuer keys generate"}
+			"a resource of the registry (--registry) has to name " + string(key.Algorithm()) + " first"}
 	}
 	return nil
 }

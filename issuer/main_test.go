@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -32,8 +33,10 @@ func TestScripts(t *testing.T) {
 		Dir:   filepath.Join("testdata", "script"),
 		Setup: setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"age":       age,
 			"exits":     exits,
 			"get":       get,
+			"kid":       kid,
 			"occupy":    occupy,
 			"terminate": terminate,
 		},
@@ -50,6 +53,8 @@ func setUp(env *testscript.Env) error {
 		"keys/local/client/demo.pub.pem":                           public,
 		"keys/local/issuer/" + keys.FileName(keys.ES256, past):     keystest.PEM(keystest.ES256),
 		"odd/" + keystest.RS256 + ".pem":                           keystest.PEM(keystest.RS256),
+		"odd/" + keystest.ES256 + ".pem":                           keystest.PEM(keystest.ES256),
+		"odd/" + keystest.ES256Other + ".pem":                      keystest.PEM(keystest.ES256Other),
 		"odd/" + keystest.WeakRSA + ".pem":                         keystest.PEM(keystest.WeakRSA),
 		"odd/" + keystest.WrongCurve + ".pem":                      keystest.PEM(keystest.WrongCurve),
 		"odd/truncated.pem":                                        keystest.PEM(keystest.ES256)[:100],
@@ -63,6 +68,7 @@ func setUp(env *testscript.Env) error {
 			return err
 		}
 	}
+	env.Setenv("GORACE", "atexit_sleep_ms=0")            // a race detector otherwise makes each issuer end a second late
 	for _, name := range []string{"PUBLIC", "PRIVATE"} { // addresses that were free a moment ago
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -131,6 +137,38 @@ func fetch(ctx context.Context, url string) ([]byte, error) {
 		return nil, errors.New(response.Status)
 	}
 	return io.ReadAll(response.Body)
+}
+
+// age makes all keys look as if they were published so long ago: age 48h.
+func age(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: age duration")
+	}
+	by, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	files, err := filepath.Glob(ts.MkAbs("keys/local/issuer/*.pem"))
+	ts.Check(err)
+	for _, file := range files {
+		ts.Check(os.Chtimes(file, time.Time{}, time.Now().Add(-by)))
+	}
+}
+
+// kid puts the kid of the key with that algorithm and state, as the issuer lists it, into a variable:
+// kid ES256 standby NEXT.
+func kid(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: kid algorithm state variable")
+	}
+	ts.Check(ts.Exec("issuer", "keys", "list", "-o", "json"))
+	var listed []struct{ Alg, KID, State string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &listed))
+	for _, key := range listed {
+		if key.Alg == args[0] && key.State == args[1] {
+			ts.Setenv(args[2], key.KID)
+			return
+		}
+	}
+	ts.Fatalf("no %s key is %s", args[0], args[1])
 }
 
 // occupy listens on an address for the rest of the script and puts it into $TAKEN.

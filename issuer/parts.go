@@ -29,12 +29,15 @@ func assemble(s *config.Settings, log *slog.Logger) (*parts, error) {
 	if err != nil {
 		return nil, &usageError{err, ""}
 	}
+	if err := keys.Directory(s.KeysDir).Writable(); errors.Is(err, keys.ErrReadOnly) {
+		log.Info("the key directory cannot be written, so rotation is yours; a warning comes a day ahead", "keys_dir", s.KeysDir)
+	}
 	registry, err := readRegistry(s, log)
 	if err != nil {
 		return nil, err
 	}
 	if err := policyOf(s).Check(s.JWKSMaxAge, registry.LongestLifetime(), s.Leeway); err != nil {
-		return nil, &usageError{err, "the settings are --keys-rotate-every, --keys-publish-ahead, --keys-retention and --jwks-max-age"}
+		return nil, &usageError{err, policyHint}
 	}
 	if s.JWKSMaxAge < usualRefresh {
 		log.Warn("verifiers that ask no oftener than every minute keep keys for longer than --jwks-max-age; tell them, "+
@@ -55,7 +58,7 @@ func policyOf(s *config.Settings) keys.Policy {
 func (p *parts) checkSigners() error {
 	for _, alg := range p.registry.Algorithms() {
 		if _, err := p.keeper.Active(alg, time.Now()); err != nil {
-			return &usageError{err, "make one: issuer keys generate --alg " + string(alg)}
+			return &usageError{err, "if the clock is right, make one: issuer keys generate --alg " + string(alg)}
 		}
 	}
 	return nil

@@ -38,11 +38,13 @@ type Keeper struct {
 	ring    atomic.Pointer[keys.Ring]
 	trouble atomic.Pointer[error] // why the directory, as it stands, cannot be used or kept; nil: it can
 
-	mu           sync.Mutex
-	seen         string                   // guarded by mu: the state of the directory when it was last read
-	states       map[string]keys.State    // guarded by mu: of each kid, when last looked at
-	retiredSince map[string]time.Duration // guarded by mu: the uptime at which a kid was first seen retired
-	warned       time.Time                // guarded by mu: when a rotation that cannot happen was last warned of
+	mu            sync.Mutex
+	seen          string                       // guarded by mu: the state of the directory when it was last read
+	states        map[string]keys.State        // guarded by mu: of each kid, when last looked at
+	retiredSince  map[string]time.Duration     // guarded by mu: the uptime at which a kid was first seen retired
+	warned        map[keys.Algorithm]time.Time // guarded by mu: when a rotation that cannot happen was last warned of
+	began         time.Time                    // guarded by mu: when the uptime was zero, by the wall clock
+	clockGoodFrom time.Duration                // guarded by mu: the uptime from which the wall clock is believed
 }
 
 // Open reads the ring. The error is that of [keys.ReadRing].
@@ -57,7 +59,13 @@ func Open(cfg Config) (*Keeper, error) {
 		opened := time.Now()
 		cfg.Uptime = func() time.Duration { return time.Since(opened) }
 	}
-	k := &Keeper{cfg: cfg, states: make(map[string]keys.State), retiredSince: make(map[string]time.Duration)}
+	k := &Keeper{
+		cfg:          cfg,
+		states:       make(map[string]keys.State),
+		retiredSince: make(map[string]time.Duration),
+		warned:       make(map[keys.Algorithm]time.Time),
+		began:        cfg.Now().Round(0).Add(-cfg.Uptime()),
+	}
 	state, err := cfg.Dir.State()
 	if err != nil {
 		return nil, err
@@ -122,6 +130,7 @@ func (k *Keeper) pause() time.Duration {
 func (k *Keeper) Look() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.watchClock()
 	err := k.reload()
 	if err == nil {
 		err = k.tend()

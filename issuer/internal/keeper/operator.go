@@ -75,8 +75,11 @@ func (o Operator) add(alg keys.Algorithm, signsFrom time.Time) (keys.RingKey, er
 }
 
 // Import takes a key from elsewhere into the ring: as the first of its algorithm, which signs at once, or as the last
-// standby, a full period after the one before it. A key that is there is a [keys.ErrTaken].
+// standby, a full period after the one before it. It makes the directory too. A key that is there is a [keys.ErrTaken].
 func (o Operator) Import(key *keys.PrivateKey) (keys.RingKey, error) {
+	if err := os.MkdirAll(string(o.Dir), 0o700); err != nil {
+		return keys.RingKey{}, err
+	}
 	unlock, err := o.Dir.Lock()
 	if err != nil {
 		return keys.RingKey{}, err

@@ -79,7 +79,7 @@ func (k *Keeper) mayReplace(before, ring *keys.Ring) error {
 func (k *Keeper) mayFollow(before, after keys.Survey) error {
 	for _, old := range before.Keys {
 		for _, key := range after.Keys {
-			if key.SignsFrom.Equal(old.SignsFrom) && key.Key.ID() != old.Key.ID() {
+			if key.SignsFrom.Equal(old.SignsFrom) && key.Key.ID() != old.Key.ID() && !inTime(key) {
 				name := keys.FileName(before.Algorithm, old.SignsFrom)
 				return &hinted{fmt.Errorf("%w: %s was %s and is %s", ErrReplaced, name, old.Key.ID(), key.Key.ID()),
 					"put the old key back; a new one comes in with: issuer keys import FILE"}
@@ -101,6 +101,12 @@ func (k *Keeper) mayFollow(before, after keys.Survey) error {
 			"rename its file to sign later: " + keys.FileName(after.Algorithm, safe.Add(time.Second))}
 	}
 	return nil
+}
+
+// inTime reports whether verifiers will have a key before it signs. A revoked standby's successor may sign from the same
+// second, and such a one is welcome.
+func inTime(key keys.KeyStatus) bool {
+	return key.State == keys.Standby && !key.SafeAt.After(key.SignsFrom)
 }
 
 func holds(survey keys.Survey, kid string) bool {

@@ -3,6 +3,7 @@ package keeper
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"example.com/signet/keys"
@@ -37,15 +38,20 @@ func (k *Keeper) tend() error {
 
 func (k *Keeper) hasWork(surveys []keys.Survey) bool {
 	for _, survey := range surveys {
-		if !survey.Make.IsZero() || len(k.removable(survey)) > 0 {
+		if k.missing(survey) || len(k.removable(survey)) > 0 {
 			return true
 		}
 	}
 	return false
 }
 
+// missing reports whether a standby is to be made now.
+func (k *Keeper) missing(survey keys.Survey) bool {
+	return !survey.Make.IsZero() && k.cfg.Uptime() >= k.clockGoodFrom
+}
+
 func (k *Keeper) make(survey keys.Survey) error {
-	if survey.Make.IsZero() {
+	if !k.missing(survey) {
 		return nil
 	}
 	key, err := keys.GenerateKey(survey.Algorithm)
@@ -55,6 +61,10 @@ func (k *Keeper) make(survey keys.Survey) error {
 	err = k.cfg.Dir.Add(keys.RingKey{Key: key, SignsFrom: survey.Make})
 	if errors.Is(err, keys.ErrTaken) { // somebody without our lock was faster, and this will do
 		return nil
+	}
+	var at *fs.PathError
+	if errors.As(err, &at) { // without the path, which is another at each try and would be news to the log
+		return fmt.Errorf("making a standby in %s: %w", k.cfg.Dir, at.Err)
 	}
 	return err
 }
@@ -90,6 +100,20 @@ func (k *Keeper) removable(survey keys.Survey) []string {
 	return kids
 }
 
+// watchClock notices a wall clock that has leapt against the one that nobody can set. No standby is made on its word until
+// it has stood for the retention: made by a clock a year ahead, one would be the standby for a year.
+func (k *Keeper) watchClock() {
+	uptime := k.cfg.Uptime()
+	began := k.cfg.Now().Round(0).Add(-uptime) // Round: by the wall clock alone
+	leap := began.Sub(k.began)
+	if leap.Abs() <= max(k.cfg.Policy.PublishAhead, time.Minute) {
+		return
+	}
+	k.began, k.clockGoodFrom = began, uptime+k.cfg.Policy.Retention
+	k.cfg.Log.Warn("the clock has leapt; no key is made until it has stood", "leap", leap.String(),
+		"for", k.cfg.Policy.Retention.String())
+}
+
 // leaveToOperator is what there is to do in a directory that cannot be written: say so, a day ahead and every day.
 func (k *Keeper) leaveToOperator(cause error) error {
 	now := k.cfg.Now()
@@ -100,10 +124,10 @@ func (k *Keeper) leaveToOperator(cause error) error {
 		}
 		rotation := active.SignsFrom.Add(k.cfg.Policy.RotateEvery)
 		latest := rotation.Add(-k.cfg.Policy.PublishAhead)
-		if now.Before(latest.Add(-warnAhead)) || now.Sub(k.warned) < warnAhead {
+		if now.Before(latest.Add(-warnAhead)) || now.Sub(k.warned[survey.Algorithm]).Abs() < warnAhead {
 			continue
 		}
-		k.warned = now
+		k.warned[survey.Algorithm] = now
 		k.cfg.Log.Warn("the key directory cannot be written, so rotation is yours: add a key to it",
 			"alg", survey.Algorithm, "signs_from", survey.Make, "publish_before", latest, "cause", cause)
 	}
