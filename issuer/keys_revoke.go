@@ -17,8 +17,12 @@ func revokeCommand(s *config.Settings) *cobra.Command {
 		Long: "Delete a key that others may have, at once. When it is the one that signs, the standby signs from now on.\n" +
 			"--all is for a stolen host or directory: every key is replaced, standbys included, and new ones sign at\n" +
 			"once; verifiers learn them by their unknown kid.",
-		Example: "  issuer keys revoke KooswZGHqGEPDaHB-MlARPjic5dJbVv7qLUvr_R8suo --wait\n  issuer keys revoke --all",
+		Example: "  issuer keys revoke KooswZGHqGEPDaHB-MlARPjic5dJbVv7qLUvr_R8suo --wait\n" +
+			"  issuer keys revoke --wait -- -oswZGHqGEPDaHB-MlARPjic5dJbVv7qLUvr_R8suoK\n  issuer keys revoke --all",
 	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return &usageError{err, "a kid that begins with - goes behind --: issuer keys revoke -- KID"}
+	})
 	all, wait := cmd.Flags().Bool("all", false, "replace every key"), waitFlag(cmd)
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if *all != (len(args) == 0) || len(args) > 1 {

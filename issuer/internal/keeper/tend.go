@@ -31,9 +31,10 @@ func (k *Keeper) tend() error {
 	}
 	var problems []error
 	for _, survey := range k.Survey() {
-		problems = append(problems, k.make(survey), k.remove(survey))
+		// Read again at once: what is made is published before the next algorithm's key is, which takes a while for RSA.
+		problems = append(problems, k.make(survey), k.remove(survey), k.reload())
 	}
-	return errors.Join(append(problems, k.reload())...)
+	return errors.Join(problems...)
 }
 
 func (k *Keeper) hasWork(surveys []keys.Survey) bool {

@@ -146,7 +146,7 @@ func (e *Endpoint) issue(d decision) (Response, *Error) {
 	return Response{
 		AccessToken: token,
 		TokenType:   "Bearer",
-		ExpiresIn:   c.Expires - c.IssuedAt,
+		ExpiresIn:   int64(time.Unix(c.Expires, 0).Sub(now) / time.Second), // whole seconds: never past exp
 		Scope:       c.Scope,
 		Issued:      Issued{ClientID: c.ClientID, Audience: c.Audience, KeyID: key.ID(), TokenID: c.ID},
 	}, nil
