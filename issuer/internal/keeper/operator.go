@@ -32,37 +32,49 @@ func (o Operator) now() time.Time {
 	return o.Now()
 }
 
-// survey reads the directory. No keys are no error.
-func (o Operator) survey(alg keys.Algorithm) (keys.Survey, error) {
+// change reads the ring, nil when there are no keys, and lets do change the directory, under its lock.
+func (o Operator) change(do func(*keys.Ring) error) error {
+	unlock, err := o.Dir.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	ring, err := o.Dir.Read()
 	if err != nil && !errors.Is(err, keys.ErrNoKeys) {
-		return keys.Survey{}, err
+		return err
 	}
-	return o.Policy.SurveyOf(ring, alg, o.now()), nil
+	return do(ring)
+}
+
+// changeKeys is change where there are keys; without any it is a [keys.ErrNoKeys].
+func (o Operator) changeKeys(do func(*keys.Ring) error) error {
+	return o.change(func(ring *keys.Ring) error {
+		if ring == nil {
+			return fmt.Errorf("%w in %s", keys.ErrNoKeys, o.Dir)
+		}
+		return do(ring)
+	})
 }
 
 // Generate makes the key of alg that the schedule misses: the first, which signs at once, or a standby. It makes the
 // directory too. When none is missing, the error is an [ErrNothingMissing].
-func (o Operator) Generate(alg keys.Algorithm) (keys.RingKey, error) {
+func (o Operator) Generate(alg keys.Algorithm) (made keys.RingKey, err error) {
 	if err := os.MkdirAll(string(o.Dir), 0o700); err != nil {
 		return keys.RingKey{}, err
 	}
-	unlock, err := o.Dir.Lock()
-	if err != nil {
-		return keys.RingKey{}, err
-	}
-	defer unlock()
-	survey, err := o.survey(alg)
-	if err != nil {
-		return keys.RingKey{}, err
-	}
-	switch {
-	case survey.Active() == nil: // the first, or all others sign later: nobody can sign now, so nothing is lost
-		return o.add(alg, o.now().Truncate(time.Second))
-	case survey.Make.IsZero():
-		return keys.RingKey{}, fmt.Errorf("%w: %s has a key that signs and a standby", ErrNothingMissing, alg)
-	}
-	return o.add(alg, survey.Make)
+	err = o.change(func(ring *keys.Ring) error {
+		survey := o.Policy.SurveyOf(ring, alg, o.now())
+		signsFrom := survey.Make
+		if survey.Active() == nil { // the first, or all others sign later: nobody can sign now, so nothing is lost
+			signsFrom = o.now().Truncate(time.Second)
+		}
+		if signsFrom.IsZero() {
+			return fmt.Errorf("%w: %s has a key that signs and a standby", ErrNothingMissing, alg)
+		}
+		made, err = o.add(alg, signsFrom)
+		return err
+	})
+	return made, err
 }
 
 func (o Operator) add(alg keys.Algorithm, signsFrom time.Time) (keys.RingKey, error) {
@@ -76,86 +88,75 @@ func (o Operator) add(alg keys.Algorithm, signsFrom time.Time) (keys.RingKey, er
 
 // Import takes a key from elsewhere into the ring: as the first of its algorithm, which signs at once, or as the last
 // standby, a full period after the one before it. It makes the directory too. A key that is there is a [keys.ErrTaken].
-func (o Operator) Import(key *keys.PrivateKey) (keys.RingKey, error) {
+func (o Operator) Import(key *keys.PrivateKey) (imported keys.RingKey, err error) {
 	if err := os.MkdirAll(string(o.Dir), 0o700); err != nil {
 		return keys.RingKey{}, err
 	}
-	unlock, err := o.Dir.Lock()
-	if err != nil {
-		return keys.RingKey{}, err
-	}
-	defer unlock()
-	survey, err := o.survey(key.Algorithm())
-	if err != nil {
-		return keys.RingKey{}, err
-	}
-	signsFrom := survey.Make
-	for _, k := range survey.Keys {
-		if k.Key.ID() == key.ID() {
-			return keys.RingKey{}, fmt.Errorf("%w: %s", keys.ErrTaken, key.ID())
+	err = o.change(func(ring *keys.Ring) error {
+		survey := o.Policy.SurveyOf(ring, key.Algorithm(), o.now())
+		imported = keys.RingKey{Key: key, SignsFrom: survey.Make, PublishedAt: o.now()}
+		for _, k := range survey.Keys {
+			if k.Key.ID() == key.ID() {
+				return fmt.Errorf("%w: %s", keys.ErrTaken, key.ID())
+			}
+			if survey.Make.IsZero() {
+				imported.SignsFrom = k.SignsFrom.Add(o.Policy.RotateEvery)
+			}
 		}
-		if survey.Make.IsZero() {
-			signsFrom = k.SignsFrom.Add(o.Policy.RotateEvery)
-		}
-	}
-	k := keys.RingKey{Key: key, SignsFrom: signsFrom, PublishedAt: o.now()}
-	return k, o.Dir.Add(k)
+		return o.Dir.Add(imported)
+	})
+	return imported, err
 }
 
 // Rotate makes the standby of alg sign now and returns it. While the standby is published for less than the policy's
 // PublishAhead the error is an [ErrTooEarly] with the moment from which it is safe.
-func (o Operator) Rotate(alg keys.Algorithm) (keys.RingKey, error) {
-	unlock, err := o.Dir.Lock()
-	if err != nil {
-		return keys.RingKey{}, err
-	}
-	defer unlock()
-	survey, err := o.survey(alg)
-	if err != nil {
-		return keys.RingKey{}, err
-	}
-	standby := survey.Standby()
-	if standby == nil {
-		return keys.RingKey{}, &hinted{fmt.Errorf("%w: %s", ErrNoStandby, alg), "make one: issuer keys generate --alg " + string(alg)}
-	}
-	if safe := standby.SafeAt; o.now().Before(safe) {
-		return keys.RingKey{}, &hinted{
-			fmt.Errorf("%w: verifiers may not have %s yet", ErrTooEarly, standby.Key.ID()),
-			"it is safe from " + safe.UTC().Format(time.RFC3339) + " on; if a key is stolen: issuer keys revoke KID"}
-	}
-	return o.promote(survey)
+func (o Operator) Rotate(alg keys.Algorithm) (promoted keys.RingKey, err error) {
+	err = o.change(func(ring *keys.Ring) error {
+		survey := o.Policy.SurveyOf(ring, alg, o.now())
+		standby := survey.Standby()
+		if standby == nil {
+			return &hinted{fmt.Errorf("%w: %s", ErrNoStandby, alg), "make one: issuer keys generate --alg " + string(alg)}
+		}
+		if safe := standby.SafeAt; o.now().Before(safe) {
+			return &hinted{
+				fmt.Errorf("%w: verifiers may not have %s yet", ErrTooEarly, standby.Key.ID()),
+				"it is safe from " + safe.UTC().Format(time.RFC3339) + " on; if a key is stolen: issuer keys revoke KID"}
+		}
+		promoted, err = o.promote(survey)
+		return err
+	})
+	return promoted, err
 }
 
-// promote makes the standby sign now. Where another key signs from this very second it is the next one.
+// promote makes the standby sign now.
 func (o Operator) promote(survey keys.Survey) (keys.RingKey, error) {
 	k := survey.Standby().RingKey
-	k.SignsFrom = o.now().Truncate(time.Second)
-	if active := survey.Active(); active != nil && !k.SignsFrom.After(active.SignsFrom) {
-		k.SignsFrom = active.SignsFrom.Add(time.Second)
-	}
+	k.SignsFrom = o.momentAfter(survey.Active())
 	return k, o.Dir.Move(k.Key.ID(), k.SignsFrom)
+}
+
+// momentAfter is this second, or the next one where active signs from this very second.
+func (o Operator) momentAfter(active *keys.KeyStatus) time.Time {
+	moment := o.now().Truncate(time.Second)
+	if active != nil && !moment.After(active.SignsFrom) {
+		return active.SignsFrom.Add(time.Second)
+	}
+	return moment
 }
 
 // Revoke deletes a key at once. When it is the one that signs, the standby signs from now on, and a new standby is made;
 // without a standby nothing is done and the error is an [ErrNoStandby].
 func (o Operator) Revoke(kid string) error {
-	unlock, err := o.Dir.Lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	ring, err := o.Dir.Read()
-	if err != nil {
-		return err
-	}
-	for _, survey := range o.Policy.Survey(ring, o.now()) {
-		for _, key := range survey.Keys {
-			if key.Key.ID() == kid {
-				return o.revoke(survey, key)
+	return o.changeKeys(func(ring *keys.Ring) error {
+		for _, survey := range o.Policy.Survey(ring, o.now()) {
+			for _, key := range survey.Keys {
+				if key.Key.ID() == kid {
+					return o.revoke(survey, key)
+				}
 			}
 		}
-	}
-	return &hinted{fmt.Errorf("%w: %.64q", keys.ErrUnknownKID, kid), "issuer keys list shows the kids"}
+		return &hinted{fmt.Errorf("%w: %.64q", keys.ErrUnknownKID, kid), "issuer keys list shows the kids"}
+	})
 }
 
 func (o Operator) revoke(survey keys.Survey, key keys.KeyStatus) error {
@@ -178,39 +179,32 @@ func (o Operator) revoke(survey keys.Survey, key keys.KeyStatus) error {
 
 // fill makes the standby that is missing.
 func (o Operator) fill(alg keys.Algorithm) error {
-	survey, err := o.survey(alg)
-	if err != nil || survey.Make.IsZero() {
+	ring, err := o.Dir.Read()
+	if err != nil {
 		return err
 	}
-	_, err = o.add(alg, survey.Make)
+	if missing := o.Policy.SurveyOf(ring, alg, o.now()).Make; !missing.IsZero() {
+		_, err = o.add(alg, missing)
+	}
 	return err
 }
 
 // RevokeAll replaces every key: new ones sign at once, with a standby each, and all others are deleted. It is for a
 // stolen host or directory.
 func (o Operator) RevokeAll() error {
-	unlock, err := o.Dir.Lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	ring, err := o.Dir.Read()
-	if err != nil {
-		return err
-	}
-	for _, survey := range o.Policy.Survey(ring, o.now()) {
-		if err := o.replaceAll(survey); err != nil {
-			return err
+	return o.changeKeys(func(ring *keys.Ring) error {
+		for _, survey := range o.Policy.Survey(ring, o.now()) {
+			if err := o.replaceAll(survey); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
+// replaceAll adds before it removes: at every moment there is a key that signs.
 func (o Operator) replaceAll(survey keys.Survey) error {
-	signsFrom := o.now().Truncate(time.Second)
-	if active := survey.Active(); active != nil && !signsFrom.After(active.SignsFrom) {
-		signsFrom = active.SignsFrom.Add(time.Second)
-	}
+	signsFrom := o.momentAfter(survey.Active())
 	if _, err := o.add(survey.Algorithm, signsFrom); err != nil {
 		return err
 	}
