@@ -137,7 +137,7 @@ func TestRotationTwoIssuers(t *testing.T) {
 	l := newLoad(t, w, front.server.URL, sites)
 	l.leeway, l.again = leeway, tokenLife/3
 
-	within := shortOr(40 * time.Second)
+	within := shortOr(60 * time.Second)
 	stopWatch := watchRing(t, w.path("keys/issuer"))
 	var sets agreement
 	ctx, cancel := context.WithCancel(t.Context())

@@ -195,8 +195,21 @@ fuzz() {
 	go test -list '^Fuzz' ./... >"$tmp/list" || return 1
 	awk '/^Fuzz/ { name[++n] = $1 } $1 == "ok" { for (i = 1; i <= n; i++) print $2, name[i]; n = 0 }' "$tmp/list" >"$tmp/targets"
 	while read -r package target; do
-		go test -run='^$' -fuzz="^$target\$" -fuzztime=30s "$package" </dev/null || return 1
+		fuzz_one "$package" "$target" || return 1
 	done <"$tmp/targets"
+}
+
+# fuzz_one PACKAGE TARGET. The go command now and then calls its own deadline at the end of a run a failure; there is no
+# failing input then, and it is named as not run to its end.
+fuzz_one() {
+	if go test -run='^$' -fuzz="^$2\$" -fuzztime=30s "$1" </dev/null >"$tmp/fuzz" 2>&1; then
+		tail -n 1 "$tmp/fuzz"
+	elif grep -q 'context deadline exceeded' "$tmp/fuzz" && ! grep -q 'Failing input' "$tmp/fuzz"; then
+		skip "$2" 'the go command stopped at its own deadline; it found nothing until then'
+	else
+		cat "$tmp/fuzz"
+		return 1
+	fi
 }
 
 : >"$tmp/skipped"
