@@ -135,8 +135,8 @@ type program struct {
 func (w *world) start(name string, args ...string) *program {
 	w.t.Helper()
 	p := &program{t: w.t, name: name, args: args, bin: filepath.Join(w.bin, name), dir: w.dir, stderr: &lockedBuffer{}}
+	w.t.Cleanup(func() { p.kill(syscall.SIGKILL) }) // first, for a program that never comes to serve
 	p.run(append([]string{"--listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"}, args...))
-	w.t.Cleanup(func() { p.kill(syscall.SIGKILL) })
 	return p
 }
 
@@ -146,9 +146,9 @@ func (w *world) startClientAPI(issuer, resource *program) *program {
 	address := freeAddress(w.t)
 	p := &program{t: w.t, name: "client", bin: filepath.Join(w.bin, "client"), dir: w.dir, stderr: &lockedBuffer{}}
 	p.url = "http://" + address
+	w.t.Cleanup(func() { p.kill(syscall.SIGKILL) })
 	p.spawn([]string{"serve", "--listen", address, "--issuer", issuer.url, "--url", resource.url + "/",
 		"--key", w.path("keys/client/demo.pem")})
-	w.t.Cleanup(func() { p.kill(syscall.SIGKILL) })
 	eventually(w.t, "client serve listens", func() bool {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
@@ -224,7 +224,7 @@ func (p *program) stop() {
 
 // kill ends the program without asking. It is harmless when it has ended.
 func (p *program) kill(signal syscall.Signal) {
-	if p.cmd.Process.Signal(signal) == nil {
+	if p.cmd != nil && p.cmd.Process != nil && p.cmd.Process.Signal(signal) == nil {
 		<-p.ended
 	}
 }
