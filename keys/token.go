@@ -18,14 +18,15 @@ const (
 // its own key (jku, jwk, x5u, x5c) are never read.
 type Header struct {
 	Algorithm Algorithm
-	KeyID     string // not empty, at most 256 octets
+	KeyID     string // at most 256 octets; empty only after [ParseAssertion]
 	Type      string // as written; "" when absent
 }
 
 // Token is a token whose signature has been verified.
 type Token struct {
 	Header  Header
-	Payload []byte // the octets that the signature covers; the reader owns them
+	Key     *PublicKey // that verified it
+	Payload []byte     // the octets that the signature covers; the reader owns them
 }
 
 // Unverified is a well-formed token that nobody has vouched for: anyone can write one. [Set.VerifyParsed] turns it into
@@ -67,8 +68,21 @@ var (
 // [ErrMalformed] or [ErrAlgorithm].
 func Parse(token string) (Unverified, error) { return parse(token, nil) }
 
+// ParseAssertion is [Parse] for client assertions, whose header needs no kid (RFC 7523 §3). [Set.VerifyAny] verifies
+// what it returns.
+func ParseAssertion(token string) (Unverified, error) { return split(token, nil) }
+
 // parse is Parse; known has the encoded headers that need not be read again.
 func parse(token string, known map[string]Header) (Unverified, error) {
+	u, err := split(token, known)
+	if err == nil && u.header.KeyID == "" {
+		return Unverified{}, errNoKeyID
+	}
+	return u, err
+}
+
+// split is parse for a header that may be without kid.
+func split(token string, known map[string]Header) (Unverified, error) {
 	if len(token) > MaxTokenSize {
 		return Unverified{}, errTooLong
 	}
@@ -142,10 +156,7 @@ func parseHeader(data []byte) (Header, error) {
 	if alg != ES256 && alg != RS256 {
 		return Header{}, errNotAllowed
 	}
-	switch {
-	case h.Kid == "":
-		return Header{}, errNoKeyID
-	case len(h.Kid) > maxKeyIDSize:
+	if len(h.Kid) > maxKeyIDSize {
 		return Header{}, errLongKeyID
 	}
 	return Header{Algorithm: alg, KeyID: h.Kid, Type: h.Typ}, nil

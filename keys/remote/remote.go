@@ -92,10 +92,16 @@ func readMetadata(issuer string, body []byte) (Metadata, error) {
 // checkNamed checks an address that an issuer's metadata name. The issuer of other machines cannot send anybody to this
 // one, where any program might answer.
 func checkNamed(address, issuer string) error {
-	if strings.HasPrefix(issuer, "https://") && !strings.HasPrefix(address, "https://") {
+	if isHTTPS(issuer) && !isHTTPS(address) {
 		return fmt.Errorf("%w: %.200q is not https, as the issuer is", ErrURL, address)
 	}
 	return CheckURL(address)
+}
+
+// isHTTPS reports whether an address is https; a scheme is so in any letter case (RFC 3986 §3.1).
+func isHTTPS(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "https"
 }
 
 // metadataPlaces returns where the metadata may be: the well-known name before the issuer's path (RFC 8414 §3.1), and

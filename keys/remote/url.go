@@ -12,12 +12,14 @@ import (
 func CheckURL(address string) error {
 	u, err := url.Parse(address)
 	switch {
-	case err != nil || u.Hostname() == "":
+	case err != nil:
+		return fmt.Errorf("%w: not a URL", ErrURL) // what it is, and whether it has a password in it, nobody can tell
+	case u.User != nil || strings.Contains(address, "#"):
+		return fmt.Errorf("%w: it has a user or fragment", ErrURL)
+	case u.Hostname() == "":
 		return fmt.Errorf("%w: %.200q is not absolute", ErrURL, address)
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
 		return fmt.Errorf("%w: %.200q is neither https nor loopback", ErrURL, address)
-	case u.User != nil || u.Fragment != "":
-		return fmt.Errorf("%w: it has a user or fragment", ErrURL)
 	}
 	return nil
 }
