@@ -9,15 +9,18 @@ import (
 	"time"
 
 	"example.com/signet/keys"
+	"example.com/signet/keys/remote"
 )
 
 // builder turns a decoded file into a registry and collects every mistake on the way.
 type builder struct {
-	dir       string
+	dir       string    // where key files are looked for
+	now       time.Time // secrets that have expired by then are left out
 	problems  []Problem
 	resources map[string]*Resource
 	clients   map[string]*Client
 	lines     map[string]int // of each id and audience, to name the first when it comes twice
+	files     []string       // the key files that were read, as they were opened
 }
 
 var (
@@ -38,22 +41,37 @@ func (b *builder) check(s scalar, err error) bool {
 }
 
 func (b *builder) build(file *fileYAML) *Registry {
-	b.resources = make(map[string]*Resource, len(file.Resources))
-	b.clients = make(map[string]*Client, len(file.Clients))
+	b.buildResources(file.Resources)
+	b.buildClients(file.Clients)
+	return b.registry()
+}
+
+func (b *builder) buildResources(all []resourceYAML) {
+	b.resources = make(map[string]*Resource, len(all))
 	b.lines = make(map[string]int)
-	for _, r := range file.Resources {
+	for _, r := range all {
 		b.resource(r)
 	}
-	for _, c := range file.Clients {
-		b.client(c)
-	}
-	if len(file.Resources) == 0 {
+	if len(all) == 0 {
 		b.add(0, "no resources")
 	}
-	if len(file.Clients) == 0 {
+}
+
+func (b *builder) buildClients(all []clientYAML) {
+	b.clients = make(map[string]*Client, len(all))
+	b.lines = make(map[string]int, len(all))
+	for _, c := range all {
+		b.client(c)
+	}
+	if len(all) == 0 {
 		b.add(0, "no clients")
 	}
-	return &Registry{clients: b.clients, resources: b.resources}
+}
+
+// registry returns what has been built. Each key file is in it once.
+func (b *builder) registry() *Registry {
+	slices.Sort(b.files)
+	return &Registry{clients: b.clients, resources: b.resources, files: slices.Compact(b.files)}
 }
 
 func (b *builder) resource(y resourceYAML) {
@@ -108,8 +126,9 @@ func (b *builder) client(y clientYAML) {
 	}
 	c.Keys = b.keys(y)
 	c.Secrets = b.secrets(y)
-	if len(y.Keys) == 0 && len(y.Secrets) == 0 {
-		b.add(y.ID.line, "client %q has no credentials: give it keys or secrets", c.ID)
+	c.JWKSURI = b.jwksURI(y)
+	if len(y.Keys) == 0 && len(y.Secrets) == 0 && !y.JWKSURI.present() {
+		b.add(y.ID.line, "client %q has no credentials: give it keys, jwks_uri or secrets", c.ID)
 	}
 	c.Grants = b.grants(y)
 	c.Default = b.defaultResource(y, c)
@@ -118,16 +137,19 @@ func (b *builder) client(y clientYAML) {
 
 // duplicate notes that a name was there before.
 func (b *builder) duplicate(kind string, name scalar) bool {
-	id := kind + " " + name.text
-	if first, seen := b.lines[id]; seen {
+	if first, seen := b.lines[name.text]; seen {
 		b.add(name.line, "%s %q is there already, at line %d", kind, name.text, first)
 		return true
 	}
-	b.lines[id] = name.line
+	b.lines[name.text] = name.line
 	return false
 }
 
 func (b *builder) keys(y clientYAML) *keys.Set {
+	if len(y.Keys) > MaxKeys {
+		b.add(y.Keys[MaxKeys].line, "client %q has %d keys, at most %d are kept", y.ID.text, len(y.Keys), MaxKeys)
+		return nil
+	}
 	var all []*keys.PublicKey
 	seen := make(map[string]bool)
 	for _, k := range y.Keys {
@@ -166,7 +188,9 @@ func (b *builder) key(client scalar, y keyYAML) *keys.PublicKey {
 		key, err = keys.ParseJWK([]byte(y.JWK.text))
 	default:
 		at = y.File
-		key, err = keys.ReadPublicKey(b.relative(y.File.text))
+		path := b.relative(y.File.text)
+		b.files = append(b.files, path)
+		key, err = keys.ReadPublicKey(path)
 	}
 	if !b.check(at, err) {
 		return nil
@@ -185,6 +209,19 @@ func (b *builder) relative(path string) string {
 	return filepath.Join(b.dir, path)
 }
 
+// jwksURI returns the address where the client publishes its keys. One place for keys is enough: with two, nobody could
+// tell which of them has to be changed to take a key away.
+func (b *builder) jwksURI(y clientYAML) string {
+	if !y.JWKSURI.present() || !b.check(y.JWKSURI, remote.CheckURL(y.JWKSURI.text)) {
+		return ""
+	}
+	if len(y.Keys) > 0 {
+		b.add(y.JWKSURI.line, "client %q has keys and jwks_uri: give it one of them", y.ID.text)
+	}
+	return y.JWKSURI.text
+}
+
+// secrets returns those that are live. The others will never match again, for the clock goes forward.
 func (b *builder) secrets(y clientYAML) []Secret {
 	var all []Secret
 	for _, s := range y.Secrets {
@@ -202,10 +239,12 @@ func (b *builder) secrets(y clientYAML) []Secret {
 			}
 			b.check(s.Expires, err)
 		}
-		all = append(all, secret)
+		if !s.Expires.present() || b.now.Before(secret.Expires) {
+			all = append(all, secret)
+		}
 	}
 	if len(all) > MaxSecrets {
-		b.add(y.ID.line, "client %q has %d secrets, at most %d may be live", y.ID.text, len(all), MaxSecrets)
+		b.add(y.ID.line, "client %q has %d live secrets, at most %d may be", y.ID.text, len(all), MaxSecrets)
 	}
 	return all
 }

@@ -1,13 +1,8 @@
 package clients
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"regexp"
-	"time"
 
 	"example.com/signet/keys"
 )
@@ -17,14 +12,18 @@ type Client struct {
 	ID      string // as [CheckID] allows
 	Name    string // for people; may be empty
 	Enabled bool
-	Keys    *keys.Set // verify its assertions; nil when it has none
-	Secrets []Secret  // at most [MaxSecrets]
+	Keys    *keys.Set // verify its assertions, at most [MaxKeys]; nil when it has none, or publishes them
+	JWKSURI string    // where it publishes its keys; "" when it does not
+	Secrets []Secret  // at most [MaxSecrets], none that had expired when the file was read
 	Grants  []Grant   // what it may ask for, one for each resource
 	Default string    // the audience of the resource that it gets when it names none; "" when it must name one
 }
 
 // MaxSecrets is how many secrets of a client may be live at once: the old and the new while they are exchanged.
 const MaxSecrets = 2
+
+// MaxKeys is how many keys of a client are kept: an assertion that does not name its key may be tried with each.
+const MaxKeys = 10
 
 // Grant is what a client may ask of one resource.
 type Grant struct {
@@ -41,46 +40,6 @@ func (c *Client) Grant(audience string) (Grant, bool) {
 		}
 	}
 	return Grant{}, false
-}
-
-// Secret is a client secret as it is kept: its SHA-256, never the secret. A secret is 256 random bits, which no guessing
-// finds, so a slow hash would add nothing.
-type Secret struct {
-	Digest  [sha256.Size]byte
-	Expires time.Time // zero: never
-}
-
-// nobody's digest is compared when there is no client, so that the answer takes as long as for a wrong secret.
-var nobody = []Secret{{}}
-
-// CheckSecret reports whether secret is one of the client's and has not expired at now. A nil or disabled client has
-// none, and finding that out takes as long as finding a wrong secret.
-func (c *Client) CheckSecret(secret string, now time.Time) bool {
-	known := c != nil && c.Enabled && len(c.Secrets) > 0
-	secrets := nobody
-	if known {
-		secrets = c.Secrets
-	}
-	digest := sha256.Sum256([]byte(secret))
-	match := 0
-	for i := range secrets {
-		live := secrets[i].Expires.IsZero() || now.Before(secrets[i].Expires)
-		equal := subtle.ConstantTimeCompare(digest[:], secrets[i].Digest[:])
-		if live {
-			match |= equal
-		}
-	}
-	return known && match == 1
-}
-
-// ParseDigest reads a SHA-256 in 64 hexadecimal digits.
-func ParseDigest(text string) (digest [sha256.Size]byte, err error) {
-	raw, err := hex.DecodeString(text)
-	if err != nil || len(raw) != len(digest) {
-		return digest, errors.New("not a SHA-256 in 64 hexadecimal digits")
-	}
-	copy(digest[:], raw)
-	return digest, nil
 }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~@/-]{0,127}$`)

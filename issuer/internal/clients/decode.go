@@ -22,6 +22,7 @@ type (
 		Name    scalar
 		Enabled scalar
 		Keys    []keyYAML
+		JWKSURI scalar
 		Secrets []secretYAML
 		Allow   []allowYAML
 		Default scalar
@@ -69,72 +70,104 @@ func (b *builder) file(root *yaml.Node) *fileYAML {
 				y.Resources = append(y.Resources, r)
 			}
 		}),
-		"clients": b.list(func(n *yaml.Node) {
-			c := clientYAML{line: n.Line}
-			if b.mapping(n, b.clientFields(&c)) {
-				y.Clients = append(y.Clients, c)
-			}
-		}),
+		"clients": b.clientList(&y.Clients),
 	})
 	return y
 }
 
-func (b *builder) clientFields(c *clientYAML) map[string]reader {
-	return map[string]reader{
-		"id":      b.scalar(&c.ID),
-		"name":    b.scalar(&c.Name),
-		"enabled": b.scalar(&c.Enabled),
-		"keys": b.list(func(n *yaml.Node) {
-			k := keyYAML{line: n.Line}
-			if b.mapping(n, map[string]reader{
-				"pem":  b.scalar(&k.PEM),
-				"jwk":  b.scalar(&k.JWK),
-				"file": b.scalar(&k.File),
-			}) {
-				c.Keys = append(c.Keys, k)
-			}
-		}),
-		"secrets": b.list(func(n *yaml.Node) {
-			s := secretYAML{line: n.Line}
-			if b.mapping(n, map[string]reader{
-				"sha256":  b.scalar(&s.SHA256),
-				"expires": b.scalar(&s.Expires),
-			}) {
-				c.Secrets = append(c.Secrets, s)
-			}
-		}),
-		"allow": b.list(func(n *yaml.Node) {
-			a := allowYAML{line: n.Line}
-			if b.mapping(n, map[string]reader{
-				"resource":       b.scalar(&a.Resource),
-				"scopes":         b.scalars(&a.Scopes),
-				"default_scopes": b.scalars(&a.Default),
-			}) {
-				c.Allow = append(c.Allow, a)
-			}
-		}),
+// clientList reads a list of clients. Their readers are made once, not for each: there may be 100,000.
+func (b *builder) clientList(into *[]clientYAML) reader {
+	var c clientYAML
+	fields := map[string]reader{
+		"id":               b.scalar(&c.ID),
+		"name":             b.scalar(&c.Name),
+		"enabled":          b.scalar(&c.Enabled),
+		"keys":             b.keyList(&c.Keys),
+		"jwks_uri":         b.scalar(&c.JWKSURI),
+		"secrets":          b.secretList(&c.Secrets),
+		"allow":            b.allowList(&c.Allow),
 		"default_resource": b.scalar(&c.Default),
 	}
+	return b.list(func(n *yaml.Node) {
+		c = clientYAML{line: n.Line}
+		if b.mapping(n, fields) {
+			*into = append(*into, c)
+		}
+	})
+}
+
+func (b *builder) keyList(into *[]keyYAML) reader {
+	var k keyYAML
+	fields := map[string]reader{
+		"pem":  b.scalar(&k.PEM),
+		"jwk":  b.jwk(&k.JWK),
+		"file": b.scalar(&k.File),
+	}
+	return b.list(func(n *yaml.Node) {
+		k = keyYAML{line: n.Line}
+		if b.mapping(n, fields) {
+			*into = append(*into, k)
+		}
+	})
+}
+
+func (b *builder) secretList(into *[]secretYAML) reader {
+	var s secretYAML
+	fields := map[string]reader{
+		"sha256":  b.scalar(&s.SHA256),
+		"expires": b.scalar(&s.Expires),
+	}
+	return b.list(func(n *yaml.Node) {
+		s = secretYAML{line: n.Line}
+		if b.mapping(n, fields) {
+			*into = append(*into, s)
+		}
+	})
+}
+
+func (b *builder) allowList(into *[]allowYAML) reader {
+	var a allowYAML
+	fields := map[string]reader{
+		"resource":       b.scalar(&a.Resource),
+		"scopes":         b.scalars(&a.Scopes),
+		"default_scopes": b.scalars(&a.Default),
+	}
+	return b.list(func(n *yaml.Node) {
+		a = allowYAML{line: n.Line}
+		if b.mapping(n, fields) {
+			*into = append(*into, a)
+		}
+	})
 }
 
 // mapping gives each value of a mapping to the reader of its field. It returns false when node is not a mapping.
 func (b *builder) mapping(node *yaml.Node, fields map[string]reader) bool {
+	return b.members(node, func(name, value *yaml.Node) {
+		if read, known := fields[name.Value]; known {
+			read(value)
+		} else {
+			b.add(name.Line, "unknown field %.40q", name.Value)
+		}
+	})
+}
+
+// members gives each name of a mapping and its value to read. It returns false when node is not a mapping.
+func (b *builder) members(node *yaml.Node, read func(name, value *yaml.Node)) bool {
 	if !b.is(node, yaml.MappingNode, "a mapping of fields") {
 		return false
 	}
 	lines := make(map[string]int)
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		name, value := node.Content[i], node.Content[i+1]
-		read, known := fields[name.Value]
-		switch {
-		case !known:
-			b.add(name.Line, "unknown field %.40q", name.Value)
-		case lines[name.Value] != 0:
-			b.add(name.Line, "field %q is there already, at line %d", name.Value, lines[name.Value])
-		default:
-			lines[name.Value] = name.Line
-			read(value)
+		if !b.is(name, yaml.ScalarNode, "the name of a field") {
+			continue
 		}
+		if first, seen := lines[name.Value]; seen {
+			b.add(name.Line, "field %.40q is there already, at line %d", name.Value, first)
+			continue
+		}
+		lines[name.Value] = name.Line
+		read(name, value)
 	}
 	return true
 }

@@ -2,6 +2,6 @@
 //
 // A [Registry] holds it all, read from a file and checked as a whole:
 //
-//	registry, err := clients.ReadFile("registry.yaml") // err names every mistake with its line
+//	registry, err := clients.ReadFile("registry.yaml", time.Now()) // err names every mistake with its line
 //	client, err := registry.Client(ctx, "billing")
 package clients

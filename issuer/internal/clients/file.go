@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -24,6 +25,7 @@ type Problem struct {
 // FileError is every mistake in a registry file, in the order of their lines.
 type FileError struct {
 	Path     string
+	Files    []string // as [Registry.Files]; a change of any of them may mend it
 	Problems []Problem
 }
 
@@ -45,36 +47,60 @@ func (e *FileError) Error() string {
 	return b.String()
 }
 
-const maxFileSize = 64 << 20 // octets; 100,000 clients need about 40 MiB
+const maxFileSize = 64 << 20 // octets; 100,000 clients with a secret and a key in PEM each need 53 MiB
 
 // ReadFile reads the registry in the YAML file at path and checks it as a whole. Names of key files in it are relative
 // to the file. The error is a [*FileError] unless the file cannot be read.
-func ReadFile(path string) (*Registry, error) {
+//
+// Secrets that have expired at now are checked like the others and left out.
+func ReadFile(path string, now time.Time) (*Registry, error) {
+	text, err := readText(path)
+	if err != nil {
+		return nil, err
+	}
+	registry, problems := parse(text, filepath.Dir(path), now)
+	registry.files = slices.Insert(registry.files, 0, path)
+	if len(problems) > 0 {
+		return nil, &FileError{Path: path, Files: registry.files, Problems: problems}
+	}
+	return registry, nil
+}
+
+func readText(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxFileSize+1))
-	if err != nil {
+	var text bytes.Buffer
+	if info, err := file.Stat(); err == nil && info.Size() <= maxFileSize { // a hint, which saves copying it about
+		text.Grow(int(info.Size()) + bytes.MinRead)
+	}
+	if _, err := text.ReadFrom(io.LimitReader(file, maxFileSize+1)); err != nil {
 		return nil, fmt.Errorf("reading registry %s: %w", path, err)
 	}
-	if len(text) > maxFileSize {
+	if text.Len() > maxFileSize {
 		return nil, fmt.Errorf("reading registry %s: longer than %d octets", path, maxFileSize)
 	}
-	registry, problems := parse(text, filepath.Dir(path))
-	if len(problems) > 0 {
-		return nil, &FileError{Path: path, Problems: problems}
-	}
-	return registry, nil
+	return text.Bytes(), nil
 }
 
-// parse reads a registry; dir is where key files are looked for.
-func parse(text []byte, dir string) (*Registry, []Problem) {
-	b := &builder{dir: dir}
+// parse reads a registry as of now; dir is where key files are looked for. With problems the registry is good for
+// nothing but its files.
+func parse(text []byte, dir string, now time.Time) (*Registry, []Problem) {
+	if len(text) >= splitSize {
+		if registry := parseParts(text, dir, now, batchSize); registry != nil {
+			return registry, nil
+		}
+	}
+	return parseWhole(text, dir, now)
+}
+
+func parseWhole(text []byte, dir string, now time.Time) (*Registry, []Problem) {
+	b := &builder{dir: dir, now: now}
 	root := b.document(text)
 	if root == nil {
-		return nil, b.problems
+		return b.registry(), b.problems
 	}
 	registry := b.build(b.file(root))
 	slices.SortStableFunc(b.problems, func(x, y Problem) int { return x.Line - y.Line })

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/signet/issuer/internal/clients"
 	"example.com/signet/keys"
@@ -98,13 +99,15 @@ clients:
     keys:
       - file: keys/client.pub
       - file: keys/client.jwk
-      - jwk: '`+publicJWK(t, keystest.ES256Other)+`'
+      - jwk: `+publicJWK(t, keystest.ES256Other)+` # JSON is YAML: a mapping
       - pem: |
 `+indent(publicPEM(t, keystest.RS256Other), 10)+`
     secrets:
       - sha256: `+digestOf("old")+`
         expires: 2027-01-31T00:00:00Z
       - sha256: `+strings.ToUpper(digestOf("new"))+`
+      - sha256: `+digestOf("oldest")+`
+        expires: 2026-11-23T12:00:00Z # this moment: the third secret is not live
     allow:
       - resource: https://api.example.com
         scopes: [read, write]
@@ -116,8 +119,11 @@ clients:
     enabled: false
     secrets: [{sha256: `+digestOf("x")+`}]
     allow: [{resource: 'https://plain.example.com'}]
+  - id: publisher
+    jwks_uri: https://publisher.example.com/jwks.json
+    allow: [{resource: 'https://plain.example.com'}]
 `)
-	registry, err := clients.ReadFile(path)
+	registry, err := clients.ReadFile(path, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +152,7 @@ clients:
 		},
 		Default: "urn:example:legacy",
 	}
-	if diff := cmp.Diff(want, billing); diff != "" {
+	if diff := cmp.Diff(want, billing, ignoreUse); diff != "" {
 		t.Errorf("billing (-want +got):\n%s", diff)
 	}
 	want = &clients.Client{
@@ -155,8 +161,18 @@ clients:
 		Grants:  []clients.Grant{{Audience: "https://plain.example.com"}},
 		Default: "https://plain.example.com", // the only one
 	}
-	if diff := cmp.Diff(want, lookUp(t, registry, "42")); diff != "" {
+	if diff := cmp.Diff(want, lookUp(t, registry, "42"), ignoreUse); diff != "" {
 		t.Errorf("42 (-want +got):\n%s", diff)
+	}
+	want = &clients.Client{
+		ID:      "publisher",
+		Enabled: true,
+		JWKSURI: "https://publisher.example.com/jwks.json",
+		Grants:  []clients.Grant{{Audience: "https://plain.example.com"}},
+		Default: "https://plain.example.com",
+	}
+	if diff := cmp.Diff(want, lookUp(t, registry, "publisher"), ignoreUse); diff != "" {
+		t.Errorf("publisher (-want +got):\n%s", diff)
 	}
 	legacy, err := registry.Resource(t.Context(), "urn:example:legacy")
 	if err != nil {
@@ -180,6 +196,9 @@ clients:
 		t.Errorf("algorithms (-want +got):\n%s", diff)
 	}
 }
+
+// ignoreUse passes over when a secret was last used.
+var ignoreUse = cmpopts.IgnoreUnexported(clients.Secret{})
 
 func lookUp(t *testing.T, registry *clients.Registry, id string) *clients.Client {
 	t.Helper()
@@ -210,11 +229,11 @@ func TestRegistryDoesNotKnow(t *testing.T) {
 
 func TestReadFileMissing(t *testing.T) {
 	t.Parallel()
-	_, err := clients.ReadFile(filepath.Join(t.TempDir(), "nowhere.yaml"))
+	_, err := clients.ReadFile(filepath.Join(t.TempDir(), "nowhere.yaml"), time.Now())
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
-	_, err = clients.ReadFile(t.TempDir())
+	_, err = clients.ReadFile(t.TempDir(), time.Now())
 	if err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Errorf("a directory: error %v", err)
 	}
@@ -226,7 +245,7 @@ func TestReadFileTooLong(t *testing.T) {
 	if err := os.Truncate(path, 64<<20+1); err != nil {
 		t.Fatal(err)
 	}
-	_, err := clients.ReadFile(path)
+	_, err := clients.ReadFile(path, time.Now())
 	if err == nil || !strings.HasSuffix(err.Error(), "longer than 67108864 octets") {
 		t.Errorf("error %v", err)
 	}

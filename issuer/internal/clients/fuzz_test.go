@@ -17,7 +17,7 @@ func FuzzParseRegistry(f *testing.F) {
 	f.Add([]byte("resources: [{audience: 'https://a'}]\nclients: [{id: a, secrets: [{sha256: " + good + "}], allow: [{resource: 'https://a'}]}]\n"))
 	f.Add([]byte("a: &a [*a]\n? {}\n: []\n--- !!set\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		registry, problems := clients.Parse(text, t.TempDir())
+		registry, problems := clients.Parse(text, t.TempDir(), noon)
 		lines, last := strings.Count(string(text), "\n")+strings.Count(string(text), "\r")+1, 0
 		for _, p := range problems {
 			if p.Line < last || p.Line > lines+2 || p.Text == "" { // line ends of YAML 1.1 are more than these two

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/signet/issuer/internal/clients"
 	"example.com/signet/keys/keystest"
@@ -42,7 +43,24 @@ func TestReadFileKeys(t *testing.T) {
 		{"JWK with a member twice", "jwk: '" + strings.Replace(jwk, "{", `{"kty":"EC",`, 1) + "'", "unusable key: not a strict JSON object of JWK members"},
 		{"JWK for encryption", "jwk: '" + strings.Replace(jwk, `"sig"`, `"enc"`, 1) + "'", `unusable key: use is "enc", not sig`},
 		{"JWK Set", `jwk: '{"keys":[` + jwk + "]}'", "unusable key: kid is missing"},
-		{"JWK as YAML", "jwk: {kty: EC}", kindOne},
+		{"JWK as YAML without kid", "jwk: {kty: EC}", "unusable key: kid is missing"},
+		{"JWK as YAML, empty", "jwk: {}", "unusable key: kid is missing"},
+		{"JWK as YAML, private", "jwk: " + strings.Replace(jwk, "{", `{"d":"`+theSecret+`",`, 1), "unusable key: private: it must be replaced, for whoever read this has it"},
+		{"JWK as YAML, symmetric", "jwk: {kty: oct, k: " + theSecret + ", alg: HS256, kid: a}", "unusable key: symmetric"},
+		{"JWK as YAML, another point", "jwk: " + strings.Replace(jwk, `"x":"`, `"x":"A`, 1), "unusable key: not a P-256 point"},
+		{"JWK as YAML, not for verifying", "jwk: " + strings.Replace(jwk, "{", `{"key_ops":[sign],`, 1), "unusable key: key_ops is without verify"},
+		{"JWK as YAML, no key_ops at all", "jwk: " + strings.Replace(jwk, "{", `{"key_ops":[],`, 1), "unusable key: key_ops is without verify"},
+		{"JWK as YAML, key_ops of one value", "jwk: " + strings.Replace(jwk, "{", `{"key_ops":verify,`, 1), kindList},
+		{"JWK as YAML, key_ops with a mapping", "jwk: " + strings.Replace(jwk, "{", `{"key_ops":[verify, {}],`, 1), kindOne},
+		{"JWK as YAML, a list for a member", "jwk: " + strings.Replace(jwk, "{", `{"x5c":[a],`, 1), kindOne},
+		{"JWK as YAML, a mapping for a member", "jwk: " + strings.Replace(jwk, "{", `{"jwk":{},`, 1), kindOne},
+		{"JWK as YAML, nothing for a member", "jwk: " + strings.Replace(jwk, "{", `{"ext":,`, 1), kindOne},
+		{"JWK as YAML, null for a private member", "jwk: " + strings.Replace(jwk, "{", `{"d":null,`, 1), kindOne},
+		{"JWK as YAML, a member twice", "jwk: " + strings.Replace(jwk, "{", `{"kty":"EC",`, 1), `field "kty" is there already, at line 8`},
+		{"JWK as YAML, a member twice, spelled otherwise", "jwk: " + strings.Replace(jwk, "{", `{"\x6bty":"EC",`, 1), `field "kty" is there already, at line 8`},
+		{"JWK as YAML, a name that is no text", "jwk: {[a]: b}", "the name of a field is needed here"},
+		{"JWK as YAML, name of another member's case", "jwk: " + strings.Replace(jwk, `"kid"`, `"KID"`, 1), "unusable key: kid is missing"},
+		{"JWK in a list", "jwk: [" + jwk + "]", kindOne},
 		{"missing file", "file: keys/none.pub", "stat DIR/keys/none.pub: no such file or directory"},
 		{"private file", "file: keys/client.pem", `reading DIR/keys/client.pem: unusable key: PEM block "PRIVATE KEY", want "PUBLIC KEY"`},
 		{"weak file", "file: keys/weak.pub", "reading DIR/keys/weak.pub: unusable key: RSA of 1024 bits, want 2048 to 8192"},
@@ -56,7 +74,7 @@ func TestReadFileKeys(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			path := write(t, strings.ReplaceAll(strings.Replace(goodFile, "file: keys/client.pub", row.key, 1), "DIGEST", good))
-			_, err := clients.ReadFile(path)
+			_, err := clients.ReadFile(path, time.Now())
 			if err == nil {
 				t.Fatal("accepted")
 			}

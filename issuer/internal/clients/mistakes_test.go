@@ -38,6 +38,7 @@ clients:
       - resource: https://other.example.com
     default_resource: https://api.example.com
 `
+	uriOld   = "    keys:\n      - file: keys/client.pub"
 	kindOne  = "one value is needed here"
 	kindList = "a list is needed here"
 	kindMap  = "a mapping of fields is needed here"
@@ -60,6 +61,8 @@ func mistakes() []mistake {
 		{"unknown field of an allow", "        default_scopes", "        defaults", []string{`15: unknown field "defaults"`}},
 		{"unknown field with a space", "    secrets:", "    a secret: x\n    secrets:", []string{`9: unknown field "a secret"`}},
 		{"field names are exact", "  - id:", "  - ID:", []string{`6: unknown field "ID"`, `6: a client without id`}},
+		{"alias for the name of a field", "  - id: billing", "  - id: &name billing\n    *name : x", []string{"7: aliases are not read: write the value out"}},
+		{"list for the name of a field", "  - id: billing", "  - id: billing\n    ? [name]\n    : x", []string{"7: the name of a field is needed here"}},
 		{"merge key", "  - id: billing", "  - <<: {name: x}\n    id: billing", []string{`6: unknown field "<<"`}},
 
 		{"same field twice", "    default_resource", "    name: a\n    name: b\n    default_resource", []string{`18: field "name" is there already, at line 17`}},
@@ -97,9 +100,25 @@ func mistakes() []mistake {
 		{"bad date", "2027-01-31T00:00:00Z", "2027-01-31", []string{"11: expires is a moment like 2027-01-31T00:00:00Z"}},
 		{"day that does not exist", "2027-01-31T00:00:00Z", "2027-02-31T00:00:00Z", []string{"11: expires is a moment like 2027-01-31T00:00:00Z"}},
 		{"expires without value", "expires: 2027-01-31T00:00:00Z", "expires:", []string{"11: " + kindOne}},
-		{"three secrets", "    allow:\n", "      - sha256: DIGEST\n      - sha256: DIGEST\n    allow:\n", []string{`6: client "billing" has 3 secrets, at most 2 may be live`}},
-		{"no credentials", "    keys:\n      - file: keys/client.pub\n    secrets:\n      - sha256: DIGEST\n        expires: 2027-01-31T00:00:00Z\n", "", []string{`6: client "billing" has no credentials: give it keys or secrets`}},
-		{"empty credentials", "    keys:\n      - file: keys/client.pub\n    secrets:\n      - sha256: DIGEST\n        expires: 2027-01-31T00:00:00Z\n", "    keys: []\n    secrets: []\n", []string{`6: client "billing" has no credentials: give it keys or secrets`}},
+		{"three secrets", "    allow:\n", "      - sha256: DIGEST\n      - sha256: DIGEST\n    allow:\n", []string{`6: client "billing" has 3 live secrets, at most 2 may be`}},
+		{"three secrets, one until a second from now", "    allow:\n", "      - {sha256: DIGEST, expires: 2026-11-23T12:00:01Z}\n      - sha256: DIGEST\n    allow:\n", []string{`6: client "billing" has 3 live secrets, at most 2 may be`}},
+		{"an expired secret in the clear", "DIGEST\n        expires: 2027", theSecret + "\n        expires: 2020", []string{"10: not a SHA-256 in 64 hexadecimal digits"}},
+		{"an expired secret without digest", "      - sha256: DIGEST\n        expires: 2027", "      - expires: 2020", []string{`10: a secret of client "billing" has no sha256`}},
+		{"eleven keys", "      - file: keys/client.pub", strings.TrimSuffix(strings.Repeat("      - file: keys/client.pub\n", 11), "\n"), []string{`18: client "billing" has 11 keys, at most 10 are kept`}},
+
+		{"keys and jwks_uri", "    secrets:", "    jwks_uri: https://client.example.com/jwks\n    secrets:", []string{`9: client "billing" has keys and jwks_uri: give it one of them`}},
+		{"jwks_uri and keys", "    keys:", "    jwks_uri: https://client.example.com/jwks\n    keys:", []string{`7: client "billing" has keys and jwks_uri: give it one of them`}},
+		{"jwks_uri and keys that are wrong", "    keys:\n      - file: keys/client.pub", "    jwks_uri: https://client.example.com/jwks\n    keys:\n      - {}", []string{`7: client "billing" has keys and jwks_uri: give it one of them`, `9: a key of client "billing" needs one of pem, jwk and file`}},
+		{"jwks_uri by http", uriOld, "    jwks_uri: http://client.example.com/jwks", []string{`7: URL not allowed: "http://client.example.com/jwks" is neither https nor loopback`}},
+		{"jwks_uri to a private address by http", uriOld, "    jwks_uri: http://169.254.169.254/jwks", []string{`7: URL not allowed: "http://169.254.169.254/jwks" is neither https nor loopback`}},
+		{"jwks_uri to a file", uriOld, "    jwks_uri: file:///etc/passwd", []string{`7: URL not allowed: "file:///etc/passwd" is not absolute`}},
+		{"jwks_uri with a password", uriOld, "    jwks_uri: https://me:" + theSecret + "@client.example.com/jwks", []string{"7: URL not allowed: it has a user or fragment"}},
+		{"jwks_uri with a fragment", uriOld, "    jwks_uri: https://client.example.com/jwks#a", []string{"7: URL not allowed: it has a user or fragment"}},
+		{"jwks_uri empty", uriOld, "    jwks_uri: ''", []string{`7: URL not allowed: "" is not absolute`}},
+		{"jwks_uri without value", uriOld, "    jwks_uri:", []string{"7: " + kindOne}},
+		{"two jwks_uri", uriOld, "    jwks_uri: [https://client.example.com/a, https://client.example.com/b]", []string{"7: " + kindOne}},
+		{"no credentials", "    keys:\n      - file: keys/client.pub\n    secrets:\n      - sha256: DIGEST\n        expires: 2027-01-31T00:00:00Z\n", "", []string{`6: client "billing" has no credentials: give it keys, jwks_uri or secrets`}},
+		{"empty credentials", "    keys:\n      - file: keys/client.pub\n    secrets:\n      - sha256: DIGEST\n        expires: 2027-01-31T00:00:00Z\n", "    keys: []\n    secrets: []\n", []string{`6: client "billing" has no credentials: give it keys, jwks_uri or secrets`}},
 
 		{"list where one value is needed", "id: billing", "id: [billing]", []string{"6: " + kindOne}},
 		{"mapping where one value is needed", "file: keys/client.pub", "file: {a: b}", []string{"8: " + kindOne}},
@@ -130,7 +149,7 @@ func TestReadFileNamesMistakes(t *testing.T) {
 func checkProblems(t *testing.T, text string, want []string) {
 	t.Helper()
 	path := write(t, strings.ReplaceAll(text, "DIGEST", good))
-	registry, err := clients.ReadFile(path)
+	registry, err := clients.ReadFile(path, noon)
 	if registry != nil {
 		t.Error("a registry in spite of mistakes")
 	}
@@ -153,7 +172,7 @@ func checkProblems(t *testing.T, text string, want []string) {
 
 func TestGoodFileIsGood(t *testing.T) {
 	t.Parallel()
-	if _, err := clients.ReadFile(write(t, strings.ReplaceAll(goodFile, "DIGEST", good))); err != nil {
+	if _, err := clients.ReadFile(write(t, strings.ReplaceAll(goodFile, "DIGEST", good)), noon); err != nil {
 		t.Error(err)
 	}
 }
@@ -195,7 +214,7 @@ func TestReadFileAnchorBomb(t *testing.T) {
 	}
 	bomb.WriteString("resources: *a8\nclients: *a8\n")
 	start := time.Now()
-	_, err := clients.ReadFile(write(t, bomb.String()))
+	_, err := clients.ReadFile(write(t, bomb.String()), time.Now())
 	if err == nil || !strings.Contains(err.Error(), "line 10: aliases are not read") {
 		t.Errorf("error %v", err)
 	}
@@ -215,9 +234,9 @@ resources:
     token_lifetime: 3h
     colour: blue
 `)
-	_, err := clients.ReadFile(path)
+	_, err := clients.ReadFile(path, time.Now())
 	want := "reading registry " + path + `: 5 mistakes:
-  line 2: client "one" has no credentials: give it keys or secrets
+  line 2: client "one" has no credentials: give it keys, jwks_uri or secrets
   line 3: no resource has the audience "https://none.example.com"
   line 4: client "one" is there already, at line 2
   line 7: 3h0m0s is no token lifetime: whole seconds from 1s to 1h0m0s are

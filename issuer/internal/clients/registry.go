@@ -3,6 +3,9 @@ package clients
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"example.com/signet/keys"
@@ -18,7 +21,12 @@ var (
 type Registry struct {
 	clients   map[string]*Client
 	resources map[string]*Resource
+	files     []string
 }
+
+// Files returns the paths, as they were opened, of the file that the registry was read from and then of each key file
+// that it names, sorted. It is nil when the registry was read from none.
+func (r *Registry) Files() []string { return slices.Clone(r.files) }
 
 // Client returns the client named id, enabled or not, or [ErrUnknownClient].
 func (r *Registry) Client(_ context.Context, id string) (*Client, error) {
@@ -34,6 +42,14 @@ func (r *Registry) Resource(_ context.Context, audience string) (*Resource, erro
 		return res, nil
 	}
 	return nil, ErrUnknownResource
+}
+
+// Len returns the number of clients, enabled or not.
+func (r *Registry) Len() int { return len(r.clients) }
+
+// Clients returns every client, ordered by id.
+func (r *Registry) Clients() []*Client {
+	return slices.SortedFunc(maps.Values(r.clients), func(a, b *Client) int { return strings.Compare(a.ID, b.ID) })
 }
 
 // Algorithms returns the algorithms that sign the tokens of some resource, each once.
