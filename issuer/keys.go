@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,6 +37,9 @@ const policyHint = "the settings are --keys-rotate-every, --keys-publish-ahead, 
 // a schedule that breaks verifiers is neither to be shown nor acted on.
 func afterPolicy(s *config.Settings, run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
+		if err := s.Check(); err != nil {
+			return &usageError{err, ""}
+		}
 		if err := policyOf(s).Check(s.JWKSMaxAge, 0, s.Leeway); err != nil {
 			return &usageError{err, policyHint}
 		}
@@ -101,7 +102,7 @@ func waitFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("wait", false, "return when the running issuer serves the change, or fail after 30s")
 }
 
-// waitServed waits until the issuer that listens on --listen publishes just the keys of the directory, those that sign
+// waitServed waits until the issuer that listens on --private-listen publishes just the keys of the directory, those that sign
 // first.
 func waitServed(ctx context.Context, s *config.Settings) error {
 	ctx, cancel := context.WithTimeout(ctx, waitAtMost)
@@ -114,7 +115,7 @@ func waitServed(ctx context.Context, s *config.Settings) error {
 		select {
 		case <-ctx.Done():
 			return &usageError{fmt.Errorf("waiting for the running issuer: %w", err),
-				"the change is made; does an issuer with this --keys-dir run on --listen " + s.Listen + "?"}
+				"the change is made; does an issuer with this --keys-dir run with --private-listen " + s.PrivateListen + "?"}
 		case <-time.After(waitStep):
 		}
 	}
@@ -159,20 +160,7 @@ func first(set *keys.Set, alg keys.Algorithm) string {
 }
 
 func fetchServed(ctx context.Context, s *config.Settings) (*keys.Set, error) {
-	address, err := s.LocalURL("/.well-known/jwks.json")
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, keys.MaxSetSize+1)) // one more than is accepted
+	body, err := askRunning(ctx, s, "/.well-known/jwks.json")
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -51,7 +50,7 @@ func wanted(s *config.Settings, key *keys.PrivateKey) error {
 	if len(policyOf(s).SurveyOf(ring, key.Algorithm(), time.Now()).Keys) > 0 {
 		return nil
 	}
-	registry, err := readRegistry(s, slog.New(slog.DiscardHandler))
+	registry, err := readRegistry(s)
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
 	"example.com/signet/issuer/internal/config"
@@ -23,7 +21,7 @@ func listCommand(s *config.Settings) *cobra.Command {
 		Example: "  issuer keys list\n  issuer keys list -o json",
 		Args:    noArgs,
 	}
-	output := cmd.Flags().StringP("output", "o", "text", "text or json")
+	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ring, err := keys.Directory(s.KeysDir).Read()
 		if err != nil {
@@ -31,13 +29,8 @@ func listCommand(s *config.Settings) *cobra.Command {
 		}
 		now := time.Now()
 		surveys := policyOf(s).Survey(ring, now)
-		switch *output {
-		case "json":
-			return listJSON(cmd.OutOrStdout(), surveys)
-		case "text":
-			return listText(cmd.OutOrStdout(), surveys, now)
-		}
-		return &usageError{fmt.Errorf("--output %q is neither text nor json", *output), "issuer keys list --help"}
+		return printAs(cmd.OutOrStdout(), *output, listAll(surveys),
+			func(w io.Writer) error { return listText(w, surveys, now) })
 	}
 	return cmd
 }
@@ -52,18 +45,14 @@ type listed struct {
 	RemovedAt   time.Time      `json:"removed_at,omitzero"`
 }
 
-func listJSON(w io.Writer, surveys []keys.Survey) error {
+func listAll(surveys []keys.Survey) []listed {
 	all := []listed{}
 	for _, survey := range surveys {
 		for _, k := range survey.Keys {
 			all = append(all, listed{survey.Algorithm, k.Key.ID(), k.State, k.SignsFrom.UTC(), k.PublishedAt.UTC(), k.DueAt.UTC()})
 		}
 	}
-	if err := json.MarshalWrite(w, all, jsontext.WithIndent("  ")); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(w)
-	return err
+	return all
 }
 
 func listText(w io.Writer, surveys []keys.Survey, now time.Time) error {

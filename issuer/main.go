@@ -24,6 +24,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -50,8 +51,15 @@ type usageError struct {
 func (e *usageError) Unwrap() error { return e.error }
 func (e *usageError) Hint() string  { return e.hint }
 
-// report prints err, a line for each error that it joins, and the innermost hint that it carries.
+// report prints err, a line for each error that it joins, and the innermost hint that each carries.
 func report(stderr io.Writer, err error) int {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		code := exitOK
+		for _, one := range joined.Unwrap() {
+			code = max(code, report(stderr, one))
+		}
+		return code
+	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		if !strings.HasPrefix(line, " ") { // an indented line belongs to the one before
 			line = "error: " + line

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -22,21 +23,20 @@ func rootCommand(getenv func(string) string, stderr io.Writer) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	settings := config.Bind(cmd.PersistentFlags())
+	settings, sources := config.Bind(cmd.PersistentFlags()), new(config.Sources)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{err, cmd.CommandPath() + " --help lists the flags"}
 	})
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := config.Load(cmd.Flags(), getenv); err != nil {
+		var err error
+		if *sources, err = config.Load(cmd.Flags(), getenv); err != nil {
 			return &usageError{err, "issuer --help lists the settings"}
-		}
-		if err := settings.Check(); err != nil {
-			return &usageError{err, ""}
 		}
 		return nil
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), settings, stderr) }
-	cmd.AddCommand(keysCommand(settings), checkCommand(settings), versionCommand())
+	cmd.AddCommand(keysCommand(settings), clientsCommand(settings), checkCommand(settings), configCommand(sources),
+		versionCommand())
 	return cmd
 }
 
@@ -62,11 +62,15 @@ func versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  noArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
-			version := "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version = info.Main.Version + " " + info.GoVersion
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), "signet issuer", version)
+			fmt.Fprintln(cmd.OutOrStdout(), "signet issuer", version(), runtime.Version())
 		},
 	}
+}
+
+// version is that of the module, as the go command stamped it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
 }

@@ -5,26 +5,35 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"example.com/signet/issuer/internal/clientjwks"
+	"example.com/signet/issuer/internal/clients"
 	"example.com/signet/issuer/internal/config"
+	"example.com/signet/issuer/internal/limit"
 	"example.com/signet/issuer/internal/oauth"
 	"example.com/signet/issuer/internal/server"
 )
 
-// maxSpentIDs bounds the memory of client assertions, about 100 octets each, that have not expired yet.
-const maxSpentIDs = 1_000_000
+const (
+	// maxSpentIDs bounds the memory of client assertions, about 100 octets each, that have not expired yet.
+	maxSpentIDs = 1_000_000
+
+	// burst is how many seconds' worth of requests may come at once: a whole fleet starts at one moment.
+	burst = 10
+)
 
 // serve reads keys and registry, opens the listeners, and serves until ctx ends.
 func serve(ctx context.Context, s *config.Settings, stderr io.Writer) error {
-	log := newLog(s, stderr)
-	p, err := assemble(s, log)
+	to := logs{newLog(s, stderr), newAudit(s, stderr)}
+	p, err := assemble(s, to)
 	if err != nil {
 		return err
 	}
@@ -39,70 +48,142 @@ func serve(ctx context.Context, s *config.Settings, stderr io.Writer) error {
 	}
 	defer private.Close()
 	if s.Issuer == "" {
-		s.Issuer = "http://" + public.Addr().String()
+		s.Issuer = p.scheme() + "://" + public.Addr().String()
 	}
-	return p.serveOn(ctx, s, log, public, private)
+	return p.serveOn(ctx, to, public, private)
 }
 
-func (p *parts) serveOn(ctx context.Context, s *config.Settings, log *slog.Logger, public, private net.Listener) error {
-	endpoint, err := oauth.New(oauth.Config{
-		Issuer:   s.Issuer,
-		Registry: p.registry,
-		Keys:     p.keeper,
-		Spent:    oauth.NewMemorySpent(maxSpentIDs, time.Now),
-		Leeway:   s.Leeway,
-	})
-	if err != nil {
-		return err
-	}
+func (p *parts) serveOn(ctx context.Context, to logs, public, private net.Listener) error {
+	s := p.settings
+	remoteKeys := clientjwks.New(clientjwks.Config{Networks: s.ClientsJWKSNetworks, Log: to.log})
+	defer remoteKeys.Close()
 	var stopping atomic.Bool
-	cfg := server.Config{
-		Issuer: s.Issuer,
-		Token:  endpoint.Token,
-		Ring:   p.keeper.Ring,
-		MaxAge: s.JWKSMaxAge,
-		Ready: func() error {
-			if stopping.Load() {
-				return server.ErrStopping
-			}
-			return p.checkSigners()
-		},
-		Survey:  p.keeper.Survey,
-		Trouble: p.keeper.Trouble,
-		Log:     log,
-	}
-	handler, err := server.Public(cfg)
+	handlers, err := p.handlers(to, remoteKeys, &stopping)
 	if err != nil {
 		return err
 	}
-	if s.InsecureHTTP {
-		log.Warn("INSECURE: serving plain HTTP; whoever can read the network reads secrets and tokens")
+	stopWatching := p.watch(ctx)
+	defer stopWatching()
+	publicSite := server.Site{Listener: public, Handler: handlers.Public}
+	privateSite := server.Site{Listener: private, Handler: handlers.Private}
+	if p.certificate != nil {
+		publicSite.TLS = p.certificate.Config()
+		if !config.IsLoopback(s.PrivateListen) {
+			privateSite.TLS = p.certificate.Config()
+		}
 	}
-	stopKeeper := p.keep(ctx)
-	defer stopKeeper()
-	log.Info("issuer serves", "issuer", s.Issuer, "listen", public.Addr().String(), "private_listen", private.Addr().String())
-	err = server.Serve(ctx, log, s.ShutdownGrace, func() { stopping.Store(true) },
-		server.Site{Listener: public, Handler: handler},
-		server.Site{Listener: private, Handler: server.Private(cfg)})
-	log.Info("issuer stopped")
+	to.log.Info("issuer serves", "issuer", s.Issuer, "listen", public.Addr().String(), "private_listen", private.Addr().String())
+	stop := server.Stop{Announce: func() { stopping.Store(true) }, Delay: s.ShutdownDelay, Grace: s.ShutdownGrace}
+	err = server.Serve(ctx, to.log, stop, publicSite, privateSite)
+	to.log.Info("issuer stopped")
 	return err
 }
 
-// keep runs the keeper, which looks at the keys at once when SIGHUP comes. What it returns ends it and waits for it.
-func (p *parts) keep(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		p.keeper.Run(ctx, hup)
-	}()
-	return func() {
-		signal.Stop(hup)
-		cancel()
-		<-ended
+// handlers wires the token endpoint to keys, registry and limits, and all of it to HTTP.
+func (p *parts) handlers(to logs, remoteKeys oauth.RemoteKeys, stopping *atomic.Bool) (server.Handlers, error) {
+	s := p.settings
+	addresses, err := limit.NewBuckets[netip.Prefix](s.LimitAddressRate, burst*s.LimitAddressRate, time.Now)
+	if err != nil {
+		return server.Handlers{}, err
 	}
+	perClient, err := limit.NewBuckets[string](s.LimitClientRate, burst*s.LimitClientRate, time.Now)
+	if err != nil {
+		return server.Handlers{}, err
+	}
+	endpoint, err := oauth.New(oauth.Config{
+		Issuer:     s.Issuer,
+		Registry:   p.registry,
+		Keys:       p.keeper,
+		Spent:      oauth.NewMemorySpent(maxSpentIDs, time.Now),
+		RemoteKeys: remoteKeys,
+		Leeway:     s.Leeway,
+		Limit:      perClient.Take,
+	})
+	if err != nil {
+		return server.Handlers{}, err
+	}
+	return server.New(server.Config{
+		Issuer:      s.Issuer,
+		Token:       endpoint.Token,
+		Ring:        p.keeper.Ring,
+		MaxAge:      s.JWKSMaxAge,
+		Addresses:   addresses,
+		InFlight:    make(limit.Slots, s.LimitInFlight),
+		Proxies:     server.Proxies{Trusted: s.TrustedProxies, Header: s.TrustedProxyHeader, Only: s.OnlyProxies()},
+		Ready:       func() error { return p.ready(stopping) },
+		Survey:      p.keeper.Survey,
+		Trouble:     p.keeper.Trouble,
+		Registry:    p.registryStatus,
+		Client:      p.clientStatus,
+		Certificate: p.certificate,
+		Version:     version(),
+		Log:         to.log,
+		Audit:       to.audit,
+	})
+}
+
+func (p *parts) ready(stopping *atomic.Bool) error {
+	if stopping.Load() {
+		return server.ErrStopping
+	}
+	return p.checkSigners(p.registry.Registry())
+}
+
+func (p *parts) registryStatus() server.RegistryStatus {
+	return server.RegistryStatus{
+		Clients: p.registry.Registry().Len(),
+		Loaded:  p.registry.Loaded(),
+		Trouble: p.registry.Trouble(),
+	}
+}
+
+func (p *parts) clientStatus(id string) (server.ClientStatus, error) {
+	client, err := p.registry.Client(context.Background(), id)
+	if errors.Is(err, clients.ErrUnknownClient) {
+		err = server.ErrNoClient
+	}
+	if err != nil {
+		return server.ClientStatus{}, err
+	}
+	status := server.ClientStatus{ID: client.ID, Enabled: client.Enabled, Secrets: []server.SecretStatus{}}
+	for i := range client.Secrets {
+		secret := &client.Secrets[i]
+		status.Secrets = append(status.Secrets,
+			server.SecretStatus{SHA256: secret.Name(), Expires: secret.Expires, LastUse: secret.LastUse()})
+	}
+	return status, nil
+}
+
+// watch follows keys, registry and certificate, all of which are looked at at once when SIGHUP comes. What it returns ends
+// that and waits for it.
+func (p *parts) watch(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	start := func(run func(context.Context, <-chan os.Signal)) {
+		hup := make(chan os.Signal, 1)
+		signal.Notify(hup, syscall.SIGHUP)
+		running.Go(func() {
+			defer signal.Stop(hup)
+			run(ctx, hup)
+		})
+	}
+	start(p.keeper.Run)
+	start(p.registry.Run)
+	if p.certificate != nil {
+		start(p.certificate.Run)
+	}
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// scheme is how the public listener is spoken to.
+func (p *parts) scheme() string {
+	if p.certificate != nil {
+		return "https"
+	}
+	return "http"
 }
 
 func listen(ctx context.Context, setting, address string) (net.Listener, error) {

@@ -54,7 +54,7 @@ func TestCheckRefuses(t *testing.T) {
 	const (
 		needIssuer  = `--issuer is needed when --listen "0.0.0.0:8080" is not loopback`
 		development = `the development registry is for loopback only, and --listen is "0.0.0.0:8080": give a --registry`
-		plainHTTP   = `--listen "0.0.0.0:8080" is not loopback and would serve plain HTTP: listen on loopback behind a proxy that speaks TLS, or accept the risk with --insecure-http`
+		plainHTTP   = `--listen "0.0.0.0:8080" is not loopback and would serve plain HTTP: give --tls-cert and --tls-key, name the proxy that speaks TLS with --trusted-proxies, or accept the risk with --insecure-http`
 	)
 	const far = `the development registry is for loopback only, and --issuer is "https://a.example": give a --registry`
 	everywhere := []string{"--listen", "0.0.0.0:8080"}

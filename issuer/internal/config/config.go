@@ -23,14 +23,26 @@ import (
 type Settings struct {
 	Issuer        string // the issuer identifier; empty: http:// and the address of Listen, which must be loopback
 	Listen        string // address of the public listener
-	PrivateListen string // address of the listener for health
+	PrivateListen string // address of the listener for health and metrics
+	TLSCert       string // file of the certificate with its chain; empty: plain HTTP
+	TLSKey        string // file of its private key
 	KeysDir       string // directory of the signing keys
 	Registry      string // file of clients and resources; empty: the development registry
+
+	ClientsJWKSNetworks []netip.Prefix // where a client's jwks_uri may point to, besides public addresses
+	TrustedProxies      []netip.Prefix // whose word is taken for where a request comes from
+	TrustedProxyHeader  string         // where they give it
+
+	LimitAddressRate int // token requests a second from one address
+	LimitClientRate  int // and of one client
+	LimitInFlight    int // token requests that are worked on at once
+
 	RotateEvery   time.Duration
 	PublishAhead  time.Duration
 	Retention     time.Duration
 	JWKSMaxAge    time.Duration
 	Leeway        time.Duration
+	ShutdownDelay time.Duration
 	ShutdownGrace time.Duration
 	InsecureHTTP  bool
 	LogFormat     string
@@ -45,9 +57,19 @@ func Bind(flags *pflag.FlagSet) *Settings {
 			"(default on loopback: http:// and the address of --listen)")
 	flags.StringVar(&s.Listen, "listen", "127.0.0.1:8080", "address to serve tokens and keys on")
 	flags.StringVar(&s.PrivateListen, "private-listen", "127.0.0.1:8081", "address to serve /livez, /readyz and /metrics on")
+	flags.StringVar(&s.TLSCert, "tls-cert", "",
+		"PEM file of a TLS certificate with its chain, read again when it changes")
+	flags.StringVar(&s.TLSKey, "tls-key", "", "PEM file of its private key")
+	flags.Var((*networks)(&s.TrustedProxies), "trusted-proxies",
+		"networks of the proxies that speak TLS for the issuer, like 10.0.0.0/8,192.0.2.7;\n"+
+			"on other addresses than loopback nobody else is served by plain HTTP")
+	flags.StringVar(&s.TrustedProxyHeader, "trusted-proxy-header", "X-Forwarded-For",
+		"header in which they name the caller's address; one that they overwrite")
 	flags.StringVar(&s.KeysDir, "keys-dir", filepath.Join("keys", "local", "issuer"), "directory of the signing keys")
 	flags.StringVar(&s.Registry, "registry", "",
 		"YAML file of clients and resources\n(default: a registry for development, on loopback only)")
+	flags.Var((*networks)(&s.ClientsJWKSNetworks), "clients-jwks-networks",
+		"networks that a client's jwks_uri may point to, besides public addresses")
 	flags.DurationVar(&s.RotateEvery, "keys-rotate-every", 30*24*time.Hour, "how long each key signs")
 	flags.DurationVar(&s.PublishAhead, "keys-publish-ahead", 24*time.Hour,
 		"how long a key is published before it signs:\nat least twice --jwks-max-age")
@@ -55,9 +77,16 @@ func Bind(flags *pflag.FlagSet) *Settings {
 		"how long a key stays published after its successor has begun to sign:\nat least the longest token lifetime and --leeway")
 	flags.DurationVar(&s.JWKSMaxAge, "jwks-max-age", 5*time.Minute, "how long verifiers may keep the JWK Set: 1s to 24h")
 	flags.DurationVar(&s.Leeway, "leeway", 30*time.Second, "how far a client's clock may be off: 0s to 5m")
+	flags.IntVar(&s.LimitAddressRate, "limit-address-rate", 50,
+		"token requests a second from one address, ten times as many at once;\n"+
+			"a failed authentication counts for eleven")
+	flags.IntVar(&s.LimitClientRate, "limit-client-rate", 50, "token requests a second of one client, ten times as many at once")
+	flags.IntVar(&s.LimitInFlight, "limit-in-flight", 128, "token requests that are worked on at once; more are answered 503")
+	flags.DurationVar(&s.ShutdownDelay, "shutdown-delay", 0,
+		"how long to serve on, not ready, after a signal to stop:\nas long as a load balancer takes to notice")
 	flags.DurationVar(&s.ShutdownGrace, "shutdown-grace", 10*time.Second, "how long requests may take to finish on stop")
 	flags.BoolVar(&s.InsecureHTTP, "insecure-http", false,
-		"INSECURE: serve plain HTTP on other addresses than loopback.\n"+
+		"INSECURE: serve plain HTTP on other addresses than loopback, to everyone.\n"+
 			"Whoever can read that network reads client secrets and tokens")
 	flags.StringVar(&s.LogFormat, "log-format", "auto", "text, json, or auto: text on a terminal")
 	flags.TextVar(&s.LogLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
@@ -75,16 +104,14 @@ func (s *Settings) Check() error {
 		} else if s.Registry == "" && strings.HasPrefix(s.Issuer, "https://") {
 			problem("the development registry is for loopback only, and --issuer is %q: give a --registry", s.Issuer)
 		}
-	} else if !IsLoopback(s.Listen) {
+	} else if isOpen(s.Listen) {
 		problem("--issuer is needed when --listen %q is not loopback", s.Listen)
 	}
-	if s.Registry == "" && !IsLoopback(s.Listen) {
+	if s.Registry == "" && isOpen(s.Listen) {
 		problem("the development registry is for loopback only, and --listen is %q: give a --registry", s.Listen)
 	}
-	if !IsLoopback(s.Listen) && !s.InsecureHTTP {
-		problem("--listen %q is not loopback and would serve plain HTTP: listen on loopback behind a proxy that "+
-			"speaks TLS, or accept the risk with --insecure-http", s.Listen)
-	}
+	s.checkListeners(problem)
+	s.checkLimits(problem)
 	if s.RotateEvery < time.Second || s.RotateEvery%time.Second != 0 {
 		problem("--keys-rotate-every %v is not in whole seconds, 1s or more", s.RotateEvery)
 	}
@@ -100,20 +127,82 @@ func (s *Settings) Check() error {
 	if s.ShutdownGrace < 0 {
 		problem("--shutdown-grace %v is negative", s.ShutdownGrace)
 	}
+	if s.ShutdownDelay < 0 {
+		problem("--shutdown-delay %v is negative", s.ShutdownDelay)
+	}
 	if s.LogFormat != "auto" && s.LogFormat != "text" && s.LogFormat != "json" {
 		problem("--log-format %q is not text, json or auto", s.LogFormat)
 	}
 	return errors.Join(problems...)
 }
 
-// LocalURL is where the issuer that runs with these settings on this machine serves path.
-func (s *Settings) LocalURL(path string) (string, error) {
-	issuer, err := url.Parse(s.Issuer)
-	if err != nil {
-		return "", err
+// checkListeners reports a listener that is none or that others could read, and half of a TLS certificate.
+func (s *Settings) checkListeners(problem func(string, ...any)) {
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		problem("--tls-cert %q and --tls-key %q go together: give both", s.TLSCert, s.TLSKey)
 	}
-	return "http://" + s.Listen + issuer.Path + path, nil
+	for _, listener := range s.listeners() {
+		if _, _, err := net.SplitHostPort(listener.address); err != nil {
+			problem("%s %q is no address: write one like 127.0.0.1:8080", listener.name, listener.address)
+		}
+	}
+	for _, network := range s.TrustedProxies {
+		if network.Bits() == 0 {
+			problem("--trusted-proxies %v trusts everyone: name the proxies' own addresses", network)
+		}
+	}
+	if s.TLSCert != "" || s.InsecureHTTP || len(s.TrustedProxies) > 0 {
+		return
+	}
+	for _, listener := range s.listeners() {
+		if isOpen(listener.address) {
+			problem("%s %q is not loopback and would serve plain HTTP: give --tls-cert and --tls-key, name the proxy that "+
+				"speaks TLS with --trusted-proxies, or accept the risk with --insecure-http", listener.name, listener.address)
+		}
+	}
 }
+
+type listener struct{ name, address string }
+
+func (s *Settings) listeners() []listener {
+	return []listener{{"--listen", s.Listen}, {"--private-listen", s.PrivateListen}}
+}
+
+// isOpen reports whether other machines can reach an address. One that is malformed is a problem of its own.
+func isOpen(address string) bool {
+	_, _, err := net.SplitHostPort(address)
+	return err == nil && !IsLoopback(address)
+}
+
+// OnlyProxies reports whether none but the trusted proxies and this machine may be served: plain HTTP on an address that
+// others can reach.
+func (s *Settings) OnlyProxies() bool {
+	return s.TLSCert == "" && !s.InsecureHTTP && !(IsLoopback(s.Listen) && IsLoopback(s.PrivateListen))
+}
+
+// maxLimit bounds the limits: what is meant as none is no limit that anybody has thought about.
+const maxLimit = 1_000_000
+
+func (s *Settings) checkLimits(problem func(string, ...any)) {
+	for _, limit := range []struct {
+		name  string
+		value int
+	}{
+		{"--limit-address-rate", s.LimitAddressRate},
+		{"--limit-client-rate", s.LimitClientRate},
+		{"--limit-in-flight", s.LimitInFlight},
+	} {
+		if limit.value < 1 || limit.value > maxLimit {
+			problem("%s %d is not from 1 to %d", limit.name, limit.value, maxLimit)
+		}
+	}
+	if !headerName.MatchString(s.TrustedProxyHeader) {
+		problem("--trusted-proxy-header %q is no header name", s.TrustedProxyHeader)
+	}
+}
+
+// headerName is a field name (RFC 9110 §5.1).
+var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
 // checkIssuer applies RFC 8414 §2: https, no query, no fragment. Loopback may be http. There is one spelling of an
 // issuer, so what could be spelled in two ways is refused.

@@ -17,26 +17,32 @@ const (
 )
 
 // Load fills the flags that the command line did not set: from the environment, then from the settings file that
-// --config names. Empty environment variables count as not set. The error names every value that is wrong and where it
-// came from.
-func Load(flags *pflag.FlagSet, getenv func(string) string) error {
-	problems := []error{loadEnvironment(flags, getenv)}
+// --config names. Empty environment variables count as not set. It returns where each value came from; the error names
+// every value that is wrong, and where it came from.
+func Load(flags *pflag.FlagSet, getenv func(string) string) (Sources, error) {
+	sources := make(Sources)
+	flags.Visit(func(flag *pflag.Flag) { sources[flag.Name] = "--" + flag.Name })
+	problems := []error{loadEnvironment(flags, getenv, sources)}
 	path, err := flags.GetString(fileFlag)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if path != "" {
-		problems = append(problems, loadFile(flags, path))
+		problems = append(problems, loadFile(flags, path, sources))
 	}
-	return errors.Join(problems...)
+	return sources, errors.Join(problems...)
 }
+
+// Sources says where the value of a setting, by the name of its flag, came from: a flag, an environment variable, or a
+// line of the settings file. One that is not there has its default.
+type Sources map[string]string
 
 // EnvName is the environment variable of a flag.
 func EnvName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-func loadEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
+func loadEnvironment(flags *pflag.FlagSet, getenv func(string) string, sources Sources) error {
 	var problems []error
 	flags.VisitAll(func(flag *pflag.Flag) {
 		value := getenv(EnvName(flag.Name))
@@ -45,14 +51,16 @@ func loadEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
 		}
 		if err := flags.Set(flag.Name, value); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", EnvName(flag.Name), err))
+			return
 		}
+		sources[flag.Name] = EnvName(flag.Name)
 	})
 	return errors.Join(problems...)
 }
 
 const maxSettingsSize = 1 << 20 // octets
 
-func loadFile(flags *pflag.FlagSet, path string) error {
+func loadFile(flags *pflag.FlagSet, path string, sources Sources) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("reading settings: %w", err)
@@ -68,7 +76,7 @@ func loadFile(flags *pflag.FlagSet, path string) error {
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("reading settings %s: more than one YAML document", path)
 	}
-	l := fileLoader{flags: flags, path: path, lines: make(map[string]int)}
+	l := fileLoader{flags: flags, path: path, sources: sources, lines: make(map[string]int)}
 	l.walk("", root.Content[0])
 	return errors.Join(l.problems...)
 }
@@ -77,6 +85,7 @@ func loadFile(flags *pflag.FlagSet, path string) error {
 type fileLoader struct {
 	flags    *pflag.FlagSet
 	path     string
+	sources  Sources
 	lines    map[string]int // of each setting found, to name the first when it comes twice
 	problems []error
 }
@@ -108,15 +117,33 @@ func (l *fileLoader) set(name string, key, value *yaml.Node) {
 		l.problem(key.Line, "unknown setting %q", key.Value)
 	case l.lines[name] != 0:
 		l.problem(key.Line, "%q is set already, at line %d", key.Value, l.lines[name])
-	case value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null":
-		l.problem(value.Line, "%q takes one value", key.Value)
 	default:
 		l.lines[name] = key.Line
-		if flag.Changed {
+		text, ok := l.textOf(flag, key, value)
+		if !ok || flag.Changed {
 			return
 		}
-		if err := l.flags.Set(name, value.Value); err != nil {
+		if err := l.flags.Set(name, text); err != nil {
 			l.problem(value.Line, "%w", err)
+			return
 		}
+		l.sources[name] = fmt.Sprintf("%s:%d", l.path, key.Line)
 	}
+}
+
+// textOf returns a value as a flag would have it: one value, or a list for a setting that takes several.
+func (l *fileLoader) textOf(flag *pflag.Flag, key, value *yaml.Node) (string, bool) {
+	items := []*yaml.Node{value}
+	if _, isList := flag.Value.(*networks); isList && value.Kind == yaml.SequenceNode {
+		items = value.Content
+	}
+	var texts []string
+	for _, item := range items {
+		if item.Kind != yaml.ScalarNode || item.ShortTag() == "!!null" {
+			l.problem(item.Line, "%q takes one value", key.Value)
+			return "", false
+		}
+		texts = append(texts, item.Value)
+	}
+	return strings.Join(texts, ","), true
 }

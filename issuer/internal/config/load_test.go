@@ -1,12 +1,14 @@
 package config_test
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
 	"example.com/signet/issuer/internal/config"
@@ -28,7 +30,7 @@ func load(t *testing.T, args []string, env map[string]string, file string) (*con
 	if err := flags.Parse(given); err != nil {
 		t.Fatal(err)
 	}
-	err := config.Load(flags, func(name string) string { return strings.ReplaceAll(env[name], "FILE", path) })
+	_, err := config.Load(flags, func(name string) string { return strings.ReplaceAll(env[name], "FILE", path) })
 	if err != nil {
 		err = pathError(strings.ReplaceAll(err.Error(), path, "FILE"))
 	}
@@ -80,11 +82,15 @@ func TestLoadEverySetting(t *testing.T) {
 	s, err := load(t, []string{"--config", "FILE"}, nil, `issuer: https://issuer.example.com
 listen: 127.0.0.1:1
 private: {listen: '127.0.0.1:2'}
+tls: {cert: c.pem, key: k.pem}
+trusted: {proxies: [10.0.0.0/8, 192.0.2.7], proxy_header: X-Real-IP}
+clients: {jwks_networks: 'fd00::/8,127.0.0.1'}
+limit: {address_rate: 1, client_rate: 2, in_flight: 3}
 keys: {dir: a, rotate_every: 48h, publish_ahead: 6h, retention: 2h}
 registry: b
 jwks: {max_age: 1m}
 leeway: 2s
-shutdown: {grace: 3s}
+shutdown: {grace: 3s, delay: 4s}
 insecure_http: true
 log:
   format: json
@@ -96,11 +102,16 @@ log:
 	want := config.Settings{
 		Issuer: "https://issuer.example.com", Listen: "127.0.0.1:1", PrivateListen: "127.0.0.1:2", KeysDir: "a", Registry: "b",
 		RotateEvery: 48 * time.Hour, PublishAhead: 6 * time.Hour, Retention: 2 * time.Hour,
-		JWKSMaxAge: time.Minute, Leeway: 2 * time.Second, ShutdownGrace: 3 * time.Second, InsecureHTTP: true,
+		JWKSMaxAge: time.Minute, Leeway: 2 * time.Second, InsecureHTTP: true,
+		ShutdownGrace: 3 * time.Second, ShutdownDelay: 4 * time.Second,
+		TLSCert: "c.pem", TLSKey: "k.pem", TrustedProxyHeader: "X-Real-IP",
+		TrustedProxies:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
+		ClientsJWKSNetworks: []netip.Prefix{netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("127.0.0.1/32")},
+		LimitAddressRate:    1, LimitClientRate: 2, LimitInFlight: 3,
 		LogFormat: "json", LogLevel: -4,
 	}
-	if *s != want {
-		t.Errorf("settings %+v\n    want %+v", *s, want)
+	if diff := cmp.Diff(want, *s, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 }
 
@@ -109,7 +120,7 @@ func TestLoadRefuses(t *testing.T) {
 	rows := []struct{ name, file, want string }{
 		{"unknown setting", "issuer: a\nlissen: b\n", `FILE:2: unknown setting "lissen"`},
 		{"unknown setting below another", "keys:\n  dir: a\n  directory: b\n", `FILE:3: unknown setting "directory"`},
-		{"unknown group", "log:\n  level: info\ntls:\n  cert: a\n", `FILE:4: unknown setting "cert"`},
+		{"unknown group", "log:\n  level: info\ntsl:\n  cert: a\n", `FILE:4: unknown setting "cert"`},
 		{"unknown list", "listen_on: [a, b]\n", `FILE:1: unknown setting "listen_on"`},
 		{"upper case", "Issuer: a\n", `FILE:1: unknown setting "Issuer"`},
 		{"the file itself", "config: other.yaml\n", `FILE:1: unknown setting "config"`},

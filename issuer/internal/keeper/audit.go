@@ -20,13 +20,13 @@ func (k *Keeper) audit() {
 			if k.states[kid] == key.State {
 				continue
 			}
-			k.cfg.Log.Info("audit", "event", events[key.State], "kid", kid, "alg", survey.Algorithm,
+			k.cfg.Audit.Info("audit", "event", events[key.State], "kid", kid, "alg", survey.Algorithm,
 				"signs_from", key.SignsFrom, "published_at", key.PublishedAt)
 		}
 	}
 	for kid := range k.states {
 		if _, there := current[kid]; !there {
-			k.cfg.Log.Info("audit", "event", "key.removed", "kid", kid)
+			k.cfg.Audit.Info("audit", "event", "key.removed", "kid", kid)
 		}
 	}
 	k.states = current

@@ -22,7 +22,8 @@ import (
 type Config struct {
 	Dir    keys.Directory
 	Policy keys.Policy
-	Log    *slog.Logger     // hears of every step in a key's life, and of what cannot be done
+	Log    *slog.Logger     // hears of what cannot be done
+	Audit  *slog.Logger     // hears of every step in a key's life; nil: Log
 	Poll   time.Duration    // how often to look at the directory; zero: 1 s
 	Now    func() time.Time // nil: time.Now
 
@@ -54,6 +55,9 @@ func Open(cfg Config) (*Keeper, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Audit == nil {
+		cfg.Audit = cfg.Log
 	}
 	if cfg.Uptime == nil {
 		opened := time.Now()

@@ -43,8 +43,8 @@ var (
 
 // authenticateAssertion is private_key_jwt (RFC 7521 §4.2, RFC 7523 §2.2, §3). The claims are read before the signature
 // is checked only to learn which client's keys to check it with; nothing else is decided on them until it is.
-func (e *Endpoint) authenticateAssertion(ctx context.Context, a ask) (*clients.Client, *Error) {
-	token, err := keys.Parse(a.assertion)
+func (e *Endpoint) authenticateAssertion(ctx context.Context, a ask, record *Record) (*clients.Client, *Error) {
+	token, err := keys.ParseAssertion(a.assertion)
 	if err != nil {
 		return nil, notAuthenticated(err)
 	}
@@ -58,21 +58,55 @@ func (e *Endpoint) authenticateAssertion(ctx context.Context, a ask) (*clients.C
 	if claims.Issuer == "" || claims.Subject != claims.Issuer || (a.clientID != "" && a.clientID != claims.Issuer) {
 		return nil, notAuthenticated(errAssertionIssuer)
 	}
+	record.claimed(claims.Issuer)
 	client, refused := e.lookUp(ctx, claims.Issuer)
 	if refused != nil {
 		return nil, refused
 	}
-	if client.Keys == nil {
-		return nil, notAuthenticated(errAssertionNoKeys)
-	}
-	if _, err := client.Keys.VerifyParsed(token); err != nil {
-		return nil, notAuthenticated(err)
+	if refused := e.verify(ctx, client, token, record); refused != nil {
+		return nil, refused
 	}
 	if refused := e.checkAssertion(claims); refused != nil {
 		return nil, refused
 	}
+	if refused := e.limit(client); refused != nil { // before its id is remembered, which costs memory
+		return nil, refused
+	}
 	return client, e.spend(ctx, client.ID, claims)
 }
+
+// verify checks the signature with the keys of the client.
+func (e *Endpoint) verify(ctx context.Context, client *clients.Client, token keys.Unverified, record *Record) *Error {
+	set, refused := e.keysOf(ctx, client, token.Header().KeyID)
+	if refused != nil {
+		return refused
+	}
+	verified, err := set.VerifyAny(token)
+	if err != nil {
+		return notAuthenticated(err)
+	}
+	record.Credential = verified.Key.ID()
+	return nil
+}
+
+// keysOf returns the keys that the client may sign with: those of its record, or those that it publishes.
+func (e *Endpoint) keysOf(ctx context.Context, client *clients.Client, kid string) (*keys.Set, *Error) {
+	switch {
+	case client.Keys != nil:
+		return client.Keys, nil
+	case client.JWKSURI == "":
+		return nil, notAuthenticated(errAssertionNoKeys)
+	case e.cfg.RemoteKeys == nil:
+		return nil, unavailable(noRemoteKeys, nil)
+	}
+	set, err := e.cfg.RemoteKeys.Keys(ctx, client.JWKSURI, kid)
+	if err != nil {
+		return nil, unavailable(noRemoteKeys, err)
+	}
+	return set, nil
+}
+
+const noRemoteKeys = "the client's keys cannot be fetched now"
 
 // checkAssertion checks the claims of an assertion whose signature has been verified.
 func (e *Endpoint) checkAssertion(c assertionClaims) *Error {
@@ -81,7 +115,8 @@ func (e *Endpoint) checkAssertion(c assertionClaims) *Error {
 	switch {
 	case !c.Audience.Is(e.cfg.Issuer):
 		// The client has proved who it is, so it may be told what to write.
-		return &Error{InvalidClient, "the audience of the client assertion must be " + e.cfg.Issuer + " alone", errAssertionAudience}
+		description := "the audience of the client assertion must be " + e.cfg.Issuer + " alone"
+		return &Error{Code: InvalidClient, Description: description, Cause: errAssertionAudience}
 	case c.Expires == 0:
 		return notAuthenticated(errAssertionNoExp)
 	case !now.Before(expires.Add(leeway)):
@@ -103,7 +138,7 @@ func (e *Endpoint) spend(ctx context.Context, clientID string, c assertionClaims
 	case errors.Is(err, ErrSpent):
 		return notAuthenticated(errAssertionReplayed)
 	case err != nil:
-		return &Error{TemporarilyUnavailable, "the client assertion cannot be checked now", err}
+		return unavailable("the client assertion cannot be checked now", err)
 	}
 	return nil
 }

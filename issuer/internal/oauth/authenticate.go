@@ -17,21 +17,28 @@ var (
 )
 
 // authenticate returns the client that asks.
-func (e *Endpoint) authenticate(ctx context.Context, a ask) (*clients.Client, *Error) {
+func (e *Endpoint) authenticate(ctx context.Context, a ask, record *Record) (*clients.Client, *Error) {
 	if a.method == privateKeyJWT {
-		return e.authenticateAssertion(ctx, a)
+		return e.authenticateAssertion(ctx, a, record)
 	}
 	client, refused := e.lookUp(ctx, a.clientID)
 	if refused != nil && refused.Code != InvalidClient {
 		return nil, refused
 	}
 	// The secret is compared even when there is no such client: both answers must take the same time.
-	if !client.CheckSecret(a.secret, e.cfg.Now()) && refused == nil {
-		refused = notAuthenticated(errWrongSecret)
+	now := e.cfg.Now()
+	secret := client.MatchSecret(a.secret, now)
+	switch {
+	case refused != nil:
+		return nil, refused
+	case secret == nil:
+		return nil, notAuthenticated(errWrongSecret)
 	}
-	if refused != nil {
+	record.Credential = secret.Name()
+	if refused := e.limit(client); refused != nil {
 		return nil, refused
 	}
+	secret.Use(now)
 	return client, nil
 }
 
@@ -42,9 +49,18 @@ func (e *Endpoint) lookUp(ctx context.Context, id string) (*clients.Client, *Err
 	case errors.Is(err, clients.ErrUnknownClient):
 		return nil, notAuthenticated(err)
 	case err != nil:
-		return nil, &Error{TemporarilyUnavailable, "the client cannot be looked up now", err}
+		return nil, unavailable("the client cannot be looked up now", err)
 	case !client.Enabled:
 		return nil, notAuthenticated(errDisabled)
 	}
 	return client, nil
+}
+
+// limit is asked only once a client has proved who it is: nobody can use up another's share.
+func (e *Endpoint) limit(client *clients.Client) *Error {
+	wait := e.cfg.Limit(client.ID)
+	if wait <= 0 {
+		return nil
+	}
+	return &Error{Code: TemporarilyUnavailable, Description: "too many requests", Cause: ErrLimited, RetryAfter: wait}
 }

@@ -73,8 +73,8 @@ func TestSecrets(t *testing.T) {
 	}
 	for _, row := range good {
 		t.Run(row.name, func(t *testing.T) {
-			if response := f.grant(t, row.request); response.Issued.ClientID != row.client {
-				t.Errorf("token for %q", response.Issued.ClientID)
+			if response := f.grant(t, row.request); response.Record.ClientID != row.client {
+				t.Errorf("token for %q", response.Record.ClientID)
 			}
 		})
 	}

@@ -21,7 +21,7 @@ func BenchmarkRefuse(b *testing.B) {
 			r := oauth.Request{Authorization: basic(row.id, "wrong"), Form: form()}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := f.endpoint.Token(b.Context(), r); err == nil {
+				if _, _, err := f.endpoint.Token(b.Context(), r); err == nil {
 					b.Fatal("granted")
 				}
 			}

@@ -30,15 +30,28 @@ type Keys interface {
 	Active(alg keys.Algorithm, now time.Time) (*keys.PrivateKey, error)
 }
 
-// Config is what an [Endpoint] needs. All fields but the last two are required.
+// RemoteKeys finds the keys that a client publishes at its jwks_uri. Keys returns the set as it is there, a newer one
+// perhaps when it knows no kid of that name, and an error when it has none that can be relied on. It is safe for
+// concurrent use and waits a few seconds at most.
+type RemoteKeys interface {
+	Keys(ctx context.Context, uri, kid string) (*keys.Set, error)
+}
+
+// Config is what an [Endpoint] needs. Issuer, Registry, Keys and Spent are required.
 type Config struct {
-	Issuer   string // the issuer identifier: iss of every token, aud of every assertion
-	Registry Registry
-	Keys     Keys
-	Spent    Spent
-	Leeway   time.Duration    // how far a client's clock may be off; zero: not at all
-	Now      func() time.Time // nil: time.Now
-	NewID    func() string    // makes a token's jti, at least 128 random bits; nil: crypto/rand.Text
+	Issuer     string // the issuer identifier: iss of every token, aud of every assertion
+	Registry   Registry
+	Keys       Keys
+	Spent      Spent
+	RemoteKeys RemoteKeys    // nil: a client with a jwks_uri is refused as temporarily unavailable
+	Leeway     time.Duration // how far a client's clock may be off; zero: not at all
+
+	// Limit is asked once for each client that has proved who it is, and says how long it has to wait before it may ask
+	// again; zero: not at all. It is safe for concurrent use. Nil: no limit.
+	Limit func(clientID string) (wait time.Duration)
+
+	Now   func() time.Time // nil: time.Now
+	NewID func() string    // makes a token's jti, at least 128 random bits; nil: crypto/rand.Text
 }
 
 // Endpoint is the token endpoint. It is safe for concurrent use. Make it with [New].
@@ -62,6 +75,9 @@ func New(cfg Config) (*Endpoint, error) {
 	if cfg.NewID == nil {
 		cfg.NewID = rand.Text
 	}
+	if cfg.Limit == nil {
+		cfg.Limit = func(string) time.Duration { return 0 }
+	}
 	return &Endpoint{cfg}, nil
 }
 
@@ -71,25 +87,26 @@ type Response struct {
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int64  `json:"expires_in"` // seconds
 	Scope       string `json:"scope,omitempty"`
-
-	Issued Issued `json:"-"`
 }
 
-// Issued is what the log may say of a token.
-type Issued struct {
-	ClientID string
-	Audience string
-	KeyID    string
-	TokenID  string // jti
+// Token answers one request: who asks, what may they have, sign it. The record says what became known of the request,
+// granted or refused. The error, when there is one, is an [*Error].
+func (e *Endpoint) Token(ctx context.Context, r Request) (Response, Record, error) {
+	var record Record
+	response, refused := e.answer(ctx, r, &record)
+	if refused != nil {
+		return Response{}, record, refused
+	}
+	return response, record, nil
 }
 
-// Token answers one request: who asks, what may they have, sign it. The error, when there is one, is an [*Error].
-func (e *Endpoint) Token(ctx context.Context, r Request) (Response, error) {
+func (e *Endpoint) answer(ctx context.Context, r Request, record *Record) (Response, *Error) {
 	a, refused := parse(r)
+	record.asked(a)
 	if refused != nil {
 		return Response{}, refused
 	}
-	client, refused := e.authenticate(ctx, a)
+	client, refused := e.authenticate(ctx, a, record)
 	if refused != nil {
 		return Response{}, refused
 	}
@@ -104,11 +121,7 @@ func (e *Endpoint) Token(ctx context.Context, r Request) (Response, error) {
 	if refused != nil {
 		return Response{}, refused
 	}
-	response, refused := e.issue(d)
-	if refused != nil {
-		return Response{}, refused
-	}
-	return response, nil
+	return e.issue(d, record)
 }
 
 // claims are those of an access token (RFC 9068 §2.2).
@@ -123,11 +136,11 @@ type claims struct {
 	Scope    string `json:"scope,omitempty"`
 }
 
-func (e *Endpoint) issue(d decision) (Response, *Error) {
+func (e *Endpoint) issue(d decision, record *Record) (Response, *Error) {
 	now := e.cfg.Now()
 	key, err := e.cfg.Keys.Active(d.resource.Algorithm, now)
 	if err != nil {
-		return Response{}, &Error{ServerError, "no key can sign this token now", err}
+		return Response{}, &Error{Code: ServerError, Description: "no key can sign this token now", Cause: err}
 	}
 	c := claims{
 		Issuer:   e.cfg.Issuer,
@@ -141,14 +154,14 @@ func (e *Endpoint) issue(d decision) (Response, *Error) {
 	}
 	token, err := sign(key, d.resource.Type, c)
 	if err != nil {
-		return Response{}, &Error{ServerError, "the token cannot be signed now", err}
+		return Response{}, &Error{Code: ServerError, Description: "the token cannot be signed now", Cause: err}
 	}
+	record.issued(key, c)
 	return Response{
 		AccessToken: token,
 		TokenType:   "Bearer",
 		ExpiresIn:   int64(time.Unix(c.Expires, 0).Sub(now) / time.Second), // whole seconds: never past exp
 		Scope:       c.Scope,
-		Issued:      Issued{ClientID: c.ClientID, Audience: c.Audience, KeyID: key.ID(), TokenID: c.ID},
 	}, nil
 }
 

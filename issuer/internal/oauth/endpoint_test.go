@@ -2,6 +2,8 @@ package oauth_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +31,7 @@ type tokenClaims struct {
 }
 
 // decode verifies a granted token with the public keys alone and returns its claims.
-func decode(t testing.TB, f *fixture, response oauth.Response) tokenClaims {
+func decode(t testing.TB, f *fixture, response granted) tokenClaims {
 	t.Helper()
 	token, err := f.ring.Published(f.clock.Now()).Verify(response.AccessToken)
 	if err != nil {
@@ -89,9 +91,17 @@ func TestTokenExactly(t *testing.T) {
 			}
 			want := row.response
 			want.AccessToken = response.AccessToken
-			want.Issued = oauth.Issued{ClientID: "secret", Audience: decode(t, f, response).Audience, KeyID: key.ID(), TokenID: "id-1"}
-			if diff := cmp.Diff(want, response); diff != "" {
+			if diff := cmp.Diff(want, response.Response); diff != "" {
 				t.Errorf("response (-want +got):\n%s", diff)
+			}
+			digest := sha256.Sum256([]byte(secret))
+			wantRecord := oauth.Record{
+				ClientID: "secret", Method: "client_secret_basic", Credential: hex.EncodeToString(digest[:4]),
+				Audience: decode(t, f, response).Audience, Scope: want.Scope,
+				Algorithm: key.Algorithm(), KeyID: key.ID(), TokenID: "id-1",
+			}
+			if diff := cmp.Diff(wantRecord, response.Record); diff != "" {
+				t.Errorf("record (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -101,7 +111,7 @@ func TestResponseMembers(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	var members map[string]any
-	text := must(json.Marshal(f.grant(t, withSecret())))
+	text := must(json.Marshal(f.grant(t, withSecret()).Response))
 	if err := json.Unmarshal(text, &members); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +124,7 @@ func TestResponseMembers(t *testing.T) {
 	t.Run("I33 jti unique, 128 bits or more", func(t *testing.T) {
 		seen := make(map[string]bool)
 		for range 1000 {
-			id := f.grant(t, withSecret()).Issued.TokenID
+			id := f.grant(t, withSecret()).Record.TokenID
 			if seen[id] || len(id) < 26 { // 26 characters of base32 are 130 bits
 				t.Fatalf("jti %q", id)
 			}
@@ -143,11 +153,11 @@ func TestKeyRotates(t *testing.T) {
 		keys.RingKey{Key: keystest.Key(keystest.ES256), SignsFrom: clock.Now()},
 		keys.RingKey{Key: keystest.Key(keystest.ES256Other), SignsFrom: clock.Now().Add(time.Hour)}))
 	f := newFixture(t, func(c *oauth.Config) { c.Keys, c.Now = ring, clock.Now })
-	if kid := f.grant(t, withSecret()).Issued.KeyID; kid != keystest.Key(keystest.ES256).ID() {
+	if kid := f.grant(t, withSecret()).Record.KeyID; kid != keystest.Key(keystest.ES256).ID() {
 		t.Errorf("before: key %s", kid)
 	}
 	clock.Advance(time.Hour)
-	if kid := f.grant(t, withSecret()).Issued.KeyID; kid != keystest.Key(keystest.ES256Other).ID() {
+	if kid := f.grant(t, withSecret()).Record.KeyID; kid != keystest.Key(keystest.ES256Other).ID() {
 		t.Errorf("after: key %s", kid)
 	}
 }

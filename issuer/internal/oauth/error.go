@@ -1,5 +1,10 @@
 package oauth
 
+import (
+	"errors"
+	"time"
+)
+
 // Code is an error code of the token endpoint (RFC 6749 §5.2; invalid_target is RFC 8707 §2).
 type Code string
 
@@ -20,7 +25,11 @@ type Error struct {
 	Code        Code
 	Description string
 	Cause       error
+	RetryAfter  time.Duration // how long to wait before asking again; zero: not said
 }
+
+// ErrLimited is the cause of a refusal because the client has asked too often.
+var ErrLimited = errors.New("too many requests of this client")
 
 func (e *Error) Error() string {
 	text := string(e.Code) + ": " + e.Description
@@ -39,4 +48,8 @@ func invalidRequest(description string) *Error {
 // notAuthenticated is the one answer to every failed authentication, so that it tells nobody what was wrong.
 func notAuthenticated(cause error) *Error {
 	return &Error{Code: InvalidClient, Description: "client authentication failed", Cause: cause}
+}
+
+func unavailable(description string, cause error) *Error {
+	return &Error{Code: TemporarilyUnavailable, Description: description, Cause: cause}
 }

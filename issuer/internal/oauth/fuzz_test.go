@@ -10,12 +10,12 @@ import (
 )
 
 // check is what every answer must be: a token for who may have one, or an oauth.Error that quotes nothing.
-func check(t *testing.T, f *fixture, r oauth.Request) oauth.Response {
+func check(t *testing.T, f *fixture, r oauth.Request) granted {
 	t.Helper()
-	response, err := f.endpoint.Token(t.Context(), r)
+	response, record, err := f.endpoint.Token(t.Context(), r)
 	if err == nil {
-		decode(t, f, response)
-		return response
+		decode(t, f, granted{response, record})
+		return granted{response, record}
 	}
 	var refused *oauth.Error
 	if !errors.As(err, &refused) {
@@ -26,7 +26,7 @@ func check(t *testing.T, f *fixture, r oauth.Request) oauth.Response {
 			t.Errorf("description %q", refused.Description)
 		}
 	}
-	return response
+	return granted{}
 }
 
 // FuzzBasic: no header is a token's worth but those with the right secret.
@@ -39,10 +39,10 @@ func FuzzBasic(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, header string) {
 		response := check(t, fix, oauth.Request{Authorization: []string{header}, Form: form()})
-		switch response.Issued.ClientID {
+		switch response.Record.ClientID {
 		case "", "secret", "a.b/c~d@e", "undecided":
 		default:
-			t.Errorf("a token for %q", response.Issued.ClientID)
+			t.Errorf("a token for %q", response.Record.ClientID)
 		}
 	})
 }
@@ -63,15 +63,15 @@ func FuzzForm(f *testing.F) {
 			return
 		}
 		if response := check(t, fix, oauth.Request{Form: values}); response.AccessToken != "" {
-			t.Errorf("a token for %q", response.Issued.ClientID)
+			t.Errorf("a token for %q", response.Record.ClientID)
 		}
 		// And with a good credential: what is granted stays within what the client may have.
 		if !values.Has("client_id") {
 			response := check(t, fix, oauth.Request{Authorization: basic("secret", secret), Form: values})
-			switch response.Issued.Audience {
+			switch response.Record.Audience {
 			case "", api, legacy, plain:
 			default:
-				t.Errorf("a token for %q", response.Issued.Audience)
+				t.Errorf("a token for %q", response.Record.Audience)
 			}
 		}
 	})
@@ -90,7 +90,7 @@ func FuzzAssertion(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header, payload string) {
 		assertion := keystest.Forge(keystest.ES256, header, payload)
 		if response := check(t, fix, withAssertion(assertion)); response.AccessToken != "" {
-			t.Errorf("a token for %q", response.Issued.ClientID)
+			t.Errorf("a token for %q", response.Record.ClientID)
 		}
 	})
 }

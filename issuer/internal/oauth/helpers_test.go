@@ -112,7 +112,7 @@ func readRegistry(t testing.TB) *clients.Registry {
 			t.Fatal(err)
 		}
 	}
-	return must(clients.ReadFile(filepath.Join(dir, "registry.yaml")))
+	return must(clients.ReadFile(filepath.Join(dir, "registry.yaml"), keystest.NewClock().Now()))
 }
 
 // must unwraps what a test needs and cannot go wrong.
@@ -146,20 +146,26 @@ func withSecret(pairs ...string) oauth.Request {
 }
 
 // grant asks and fails the test when the endpoint refuses.
-func (f *fixture) grant(t testing.TB, r oauth.Request) oauth.Response {
+func (f *fixture) grant(t testing.TB, r oauth.Request) granted {
 	t.Helper()
-	response, err := f.endpoint.Token(t.Context(), r)
+	response, record, err := f.endpoint.Token(t.Context(), r)
 	if err != nil {
 		t.Fatalf("refused: %v", err)
 	}
-	return response
+	return granted{response, record}
+}
+
+// granted is a response, and what the audit trail is told of it.
+type granted struct {
+	oauth.Response
+	Record oauth.Record
 }
 
 // refuse asks, and fails the test unless the endpoint refuses with that code and cause. Every refusal of the package's
 // tests comes by here, so I19 is checked here for all of them.
 func (f *fixture) refuse(t testing.TB, r oauth.Request, code oauth.Code, cause string) *oauth.Error {
 	t.Helper()
-	response, err := f.endpoint.Token(t.Context(), r)
+	response, _, err := f.endpoint.Token(t.Context(), r)
 	var refused *oauth.Error
 	if !errors.As(err, &refused) {
 		t.Fatalf("error %v is no oauth.Error", err)

@@ -26,10 +26,10 @@ func (e *Endpoint) decide(ctx context.Context, client *clients.Client, a ask) (d
 	}
 	resource, err := e.cfg.Registry.Resource(ctx, grant.Audience)
 	if errors.Is(err, clients.ErrUnknownResource) {
-		return decision{}, &Error{InvalidTarget, "the resource is unknown or not allowed", err}
+		return decision{}, &Error{Code: InvalidTarget, Description: "the resource is unknown or not allowed", Cause: err}
 	}
 	if err != nil {
-		return decision{}, &Error{TemporarilyUnavailable, "the resource cannot be looked up now", err}
+		return decision{}, unavailable("the resource cannot be looked up now", err)
 	}
 	return decision{client, resource, scope}, nil
 }
@@ -47,7 +47,7 @@ func chooseGrant(client *clients.Client, resources []string) (clients.Grant, *Er
 		return clients.Grant{}, &Error{Code: InvalidTarget, Description: "the client has no default resource: name one"}
 	}
 	if err := clients.CheckAudience(audience); err != nil {
-		return clients.Grant{}, &Error{InvalidTarget, "the resource is not an absolute URI without fragment", err}
+		return clients.Grant{}, &Error{Code: InvalidTarget, Description: "the resource is not an absolute URI without fragment", Cause: err}
 	}
 	grant, ok := client.Grant(audience)
 	if !ok {
@@ -66,7 +66,7 @@ func chooseScope(grant clients.Grant, asked string) (clients.Scope, *Error) {
 	}
 	scope, err := clients.ParseScope(asked)
 	if err != nil {
-		return nil, &Error{InvalidScope, "the scope is malformed", err}
+		return nil, &Error{Code: InvalidScope, Description: "the scope is malformed", Cause: err}
 	}
 	if len(grant.Scopes.Missing(scope)) > 0 {
 		return nil, &Error{Code: InvalidScope, Description: "a scope is unknown or not allowed"}

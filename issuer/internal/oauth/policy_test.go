@@ -84,8 +84,8 @@ func TestResource(t *testing.T) {
 	for _, row := range good {
 		t.Run(row.name, func(t *testing.T) {
 			response := f.grant(t, row.request)
-			if got := decode(t, f, response).Audience; got != row.want || response.Issued.Audience != row.want {
-				t.Errorf("aud %q, issued %q, want %q", got, response.Issued.Audience, row.want)
+			if got := decode(t, f, response).Audience; got != row.want || response.Record.Audience != row.want {
+				t.Errorf("aud %q, issued %q, want %q", got, response.Record.Audience, row.want)
 			}
 		})
 	}
@@ -118,8 +118,8 @@ func TestResource(t *testing.T) {
 		})
 	}
 	t.Run("the audience parameter of other servers is not read", func(t *testing.T) {
-		if response := f.grant(t, withSecret("audience", plain)); response.Issued.Audience != api {
-			t.Errorf("audience %q", response.Issued.Audience)
+		if response := f.grant(t, withSecret("audience", plain)); response.Record.Audience != api {
+			t.Errorf("audience %q", response.Record.Audience)
 		}
 	})
 }

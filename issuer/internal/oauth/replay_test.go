@@ -58,7 +58,7 @@ func TestAssertionIsSpent(t *testing.T) {
 		errs := make([]error, 50)
 		var wg sync.WaitGroup
 		for i := range errs {
-			wg.Go(func() { _, errs[i] = f.endpoint.Token(t.Context(), r) })
+			wg.Go(func() { _, _, errs[i] = f.endpoint.Token(t.Context(), r) })
 		}
 		wg.Wait()
 		won := 0

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"example.com/signet/issuer/internal/clients"
+	"example.com/signet/issuer/internal/limit"
 	"example.com/signet/issuer/internal/oauth"
 	"example.com/signet/issuer/internal/server"
 	"example.com/signet/keys"
@@ -70,11 +72,11 @@ func newSite(t *testing.T, change ...func(*server.Config)) *site {
 	for _, c := range change {
 		c(&cfg)
 	}
-	handler, err := server.Public(cfg)
+	handlers, err := server.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Server = httptest.NewServer(handler)
+	s.Server = httptest.NewServer(handlers.Public)
 	t.Cleanup(func() {
 		s.Close() // waits for the handlers, so the log is whole
 		s.checkLog(t)
@@ -101,6 +103,7 @@ func (s *site) config(t testing.TB) server.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
+	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return server.Config{
 		Issuer: issuer,
 		Token:  endpoint.Token,
@@ -111,10 +114,27 @@ func (s *site) config(t testing.TB) server.Config {
 			policy := keys.Policy{RotateEvery: 2 * time.Hour, PublishAhead: time.Hour, Retention: time.Hour}
 			return policy.Survey(ring, s.clock.Now())
 		},
-		Trouble: func() error { return nil },
-		Log:     slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Now:     s.clock.Now,
+		Trouble:  func() error { return nil },
+		Registry: func() server.RegistryStatus { return server.RegistryStatus{Clients: 1, Loaded: s.clock.Now()} },
+		Client:   func(string) (server.ClientStatus, error) { return server.ClientStatus{}, server.ErrNoClient },
+
+		Addresses: buckets(t, 1000, s.clock.Now),
+		InFlight:  make(limit.Slots, 100),
+
+		Log:   log,
+		Audit: log,
+		Now:   s.clock.Now,
 	}
+}
+
+// buckets let so many requests of an address through, and as many a second after that.
+func buckets(t testing.TB, n int, now func() time.Time) *limit.Buckets[netip.Prefix] {
+	t.Helper()
+	b, err := limit.NewBuckets[netip.Prefix](n, n, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func readRegistry(t testing.TB) *clients.Registry {
@@ -140,7 +160,7 @@ clients:
 	if err := os.WriteFile(filepath.Join(dir, "client.pub"), public, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	registry, err := clients.ReadFile(path)
+	registry, err := clients.ReadFile(path, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +188,18 @@ func (s *site) checkLog(t *testing.T) {
 			t.Errorf("the log has %q:\n%s", secret, log)
 		}
 	}
+}
+
+// audit are the events of the audit trail with that name.
+func (s *site) audit(t *testing.T, event string) []map[string]any {
+	t.Helper()
+	var found []map[string]any
+	for _, line := range s.lines(t, "audit") {
+		if line["event"] == event {
+			found = append(found, line)
+		}
+	}
+	return found
 }
 
 // lines are the lines of the log with that message.

@@ -33,7 +33,7 @@ func jwksHandler(cfg Config) http.HandlerFunc {
 		doc, err := latest(&current, cfg)
 		if err != nil {
 			cfg.Log.ErrorContext(r.Context(), "rendering the JWK Set failed", "cause", err, "request_id", requestIDOf(r))
-			w.Header().Set("Retry-After", retryAfter)
+			w.Header().Set("Retry-After", retryAfter(usualWait))
 			http.Error(w, "no keys now", http.StatusServiceUnavailable)
 			return
 		}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,33 +24,36 @@ const (
 type Site struct {
 	Listener net.Listener
 	Handler  http.Handler
+	TLS      *tls.Config // nil: plain HTTP
 }
 
-// Serve serves all sites until ctx ends or one of them fails. Then it calls stopping, lets the requests in flight finish
-// for at most grace, cuts off those that do not, and returns: nil after a clean stop.
-func Serve(ctx context.Context, log *slog.Logger, grace time.Duration, stopping func(), sites ...Site) error {
+// Stop says how to stop: announce it, serve on for Delay while whoever sends requests here notices, and then let those in
+// flight finish for at most Grace.
+type Stop struct {
+	Announce     func()
+	Delay, Grace time.Duration
+}
+
+// Serve serves all sites until ctx ends or one of them fails, and then stops as it is told, cutting off what does not
+// finish in time. The last site, the operator's, answers until all others have stopped. It returns nil after a clean stop.
+func Serve(ctx context.Context, log *slog.Logger, stop Stop, sites ...Site) error {
 	failed := make(chan error, len(sites))
 	var servers []*http.Server
 	for _, site := range sites {
-		server := &http.Server{
-			Handler:           site.Handler,
-			ReadHeaderTimeout: readHeaderTimeout,
-			ReadTimeout:       readTimeout,
-			WriteTimeout:      writeTimeout,
-			IdleTimeout:       idleTimeout,
-			MaxHeaderBytes:    maxHeaderBytes,
-			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		}
+		server := newServer(site, log)
 		servers = append(servers, server)
-		go func() { failed <- server.Serve(site.Listener) }()
+		go func() { failed <- serve(server, site) }()
 	}
 	var cause error
 	select {
 	case <-ctx.Done():
 	case cause = <-failed:
 	}
-	stopping()
-	graceful, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	stop.Announce()
+	if cause == nil {
+		cause = wait(stop.Delay, failed)
+	}
+	graceful, cancel := context.WithTimeout(context.WithoutCancel(ctx), stop.Grace)
 	defer cancel()
 	for _, server := range servers {
 		if err := server.Shutdown(graceful); err != nil {
@@ -58,4 +62,36 @@ func Serve(ctx context.Context, log *slog.Logger, grace time.Duration, stopping 
 		}
 	}
 	return cause
+}
+
+func newServer(site Site, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           site.Handler,
+		TLSConfig:         site.TLS,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+func serve(server *http.Server, site Site) error {
+	if site.TLS != nil {
+		return server.ServeTLS(site.Listener, "", "")
+	}
+	return server.Serve(site.Listener)
+}
+
+// wait returns after d, or at once with the error of a server that fails meanwhile.
+func wait(d time.Duration, failed <-chan error) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case err := <-failed:
+		return err
+	case <-timer.C:
+		return nil
+	}
 }

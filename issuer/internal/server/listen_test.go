@@ -37,7 +37,7 @@ func TestServeStops(t *testing.T) {
 	first, second := listen(t), listen(t)
 	stopping, served := make(chan struct{}), make(chan error, 1)
 	go func() {
-		served <- server.Serve(ctx, slog.New(slog.DiscardHandler), time.Minute, func() { close(stopping) },
+		served <- server.Serve(ctx, slog.New(slog.DiscardHandler), server.Stop{Announce: func() { close(stopping) }, Grace: time.Minute},
 			server.Site{Listener: first, Handler: slow}, server.Site{Listener: second, Handler: http.NotFoundHandler()})
 	}()
 	body := make(chan string, 1)
@@ -86,7 +86,7 @@ func TestServeStopsWithoutGrace(t *testing.T) {
 	listener := listen(t)
 	served := make(chan error, 1)
 	go func() {
-		served <- server.Serve(ctx, slog.New(slog.DiscardHandler), time.Millisecond, func() {}, server.Site{Listener: listener, Handler: stuck})
+		served <- server.Serve(ctx, slog.New(slog.DiscardHandler), server.Stop{Announce: func() {}, Grace: time.Millisecond}, server.Site{Listener: listener, Handler: stuck})
 	}()
 	ended := make(chan error, 1)
 	go func() {
@@ -115,7 +115,7 @@ func TestServeListenerFails(t *testing.T) {
 	t.Parallel()
 	broken, other := listen(t), listen(t)
 	broken.Close()
-	err := server.Serve(t.Context(), slog.New(slog.DiscardHandler), time.Second, func() {},
+	err := server.Serve(t.Context(), slog.New(slog.DiscardHandler), server.Stop{Announce: func() {}, Grace: time.Second},
 		server.Site{Listener: broken, Handler: http.NotFoundHandler()}, server.Site{Listener: other, Handler: http.NotFoundHandler()})
 	if !errors.Is(err, net.ErrClosed) {
 		t.Errorf("error %v", err)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -8,71 +9,80 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"example.com/signet/issuer/internal/oauth"
 	"example.com/signet/keys"
 )
 
-// metricsHandler serves the issuer's metrics, read anew at each scrape.
-func metricsHandler(cfg Config) http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
+// metrics counts what the token endpoint does. Every label is bounded: algorithms, error codes, limits. All series are
+// there from the start, for a series that is absent cannot be alerted on.
+type metrics struct {
+	registry *prometheus.Registry
+	tokens   map[keys.Algorithm]prometheus.Counter
+	errors   map[oauth.Code]prometheus.Counter
+	limited  map[error]prometheus.Counter
+	granted  prometheus.Observer
+	failed   prometheus.Observer
+}
+
+// durations are the bounds of the histogram, in seconds: a token takes less than a millisecond, a fetch of a client's
+// keys up to two seconds.
+var durations = []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}
+
+func newMetrics(cfg Config) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		tokens:   make(map[keys.Algorithm]prometheus.Counter),
+		errors:   make(map[oauth.Code]prometheus.Counter),
+		limited:  make(map[error]prometheus.Counter),
+	}
+	tokens := m.counter("signet_tokens_issued_total", "Tokens issued, by signing algorithm.", "alg")
+	for _, alg := range keys.Algorithms() {
+		m.tokens[alg] = tokens.WithLabelValues(string(alg))
+	}
+	failures := m.counter("signet_token_errors_total", "Token requests refused, by error code.", "error")
+	for code := range statuses {
+		m.errors[code] = failures.WithLabelValues(string(code))
+	}
+	limited := m.counter("signet_token_requests_limited_total", "Token requests refused by a limit.", "limit")
+	for cause, name := range map[error]string{
+		errAddressLimit: "address_rate", oauth.ErrLimited: "client_rate", errOverload: "in_flight",
+	} {
+		m.limited[cause] = limited.WithLabelValues(name)
+	}
+	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "signet_token_request_duration_seconds",
+		Help:    "How long token requests took, by outcome.",
+		Buckets: durations,
+	}, []string{"outcome"})
+	m.granted, m.failed = took.WithLabelValues("issued"), took.WithLabelValues("refused")
+	m.registry.MustRegister(took, stateCollector{cfg},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collectors.NewBuildInfoCollector(),
-		keyCollector{cfg})
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+		collectors.NewBuildInfoCollector())
+	return m
 }
 
-// keyCollector describes the schedule of the signing keys. Its labels are bounded: algorithms and states.
-type keyCollector struct{ cfg Config }
-
-var (
-	keysDesc = prometheus.NewDesc("signet_keys",
-		"Signing keys by algorithm and state.", []string{"alg", "state"}, nil)
-	lastRotationDesc = prometheus.NewDesc("signet_key_last_rotation_timestamp_seconds",
-		"When the key that signs began to.", []string{"alg"}, nil)
-	nextRotationDesc = prometheus.NewDesc("signet_key_next_rotation_timestamp_seconds",
-		"When the standby begins to sign. Absent without a standby.", []string{"alg"}, nil)
-	standbySafeDesc = prometheus.NewDesc("signet_key_standby_safe_seconds",
-		"How long until every verifier has the standby; 0 when they do. Absent without a standby.", []string{"alg"}, nil)
-	troubleDesc = prometheus.NewDesc("signet_keys_trouble",
-		"1 when the key directory cannot be used or kept as it stands; the keys from before are served.", nil, nil)
-)
-
-// Describe implements [prometheus.Collector].
-func (c keyCollector) Describe(descs chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, descs) }
-
-// Collect implements [prometheus.Collector].
-func (c keyCollector) Collect(metrics chan<- prometheus.Metric) {
-	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
-		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
-	}
-	for _, survey := range c.cfg.Survey() {
-		alg := string(survey.Algorithm)
-		for state, count := range countStates(survey) {
-			gauge(keysDesc, float64(count), alg, string(state))
-		}
-		if active := survey.Active(); active != nil {
-			gauge(lastRotationDesc, seconds(active.SignsFrom), alg)
-		}
-		if standby := survey.Standby(); standby != nil {
-			gauge(nextRotationDesc, seconds(standby.SignsFrom), alg)
-			gauge(standbySafeDesc, max(0, standby.SafeAt.Sub(c.cfg.Now()).Seconds()), alg)
-		}
-	}
-	trouble := 0.0
-	if c.cfg.Trouble() != nil {
-		trouble = 1
-	}
-	gauge(troubleDesc, trouble)
+func (m *metrics) counter(name, help, label string) *prometheus.CounterVec {
+	vector := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+	m.registry.MustRegister(vector)
+	return vector
 }
 
-// countStates counts every state, those without a key too: a series that vanishes cannot be alerted on.
-func countStates(survey keys.Survey) map[keys.State]int {
-	counts := map[keys.State]int{keys.Standby: 0, keys.Active: 0, keys.Retired: 0, keys.Due: 0}
-	for _, key := range survey.Keys {
-		counts[key.State]++
-	}
-	return counts
+func (m *metrics) issued(alg keys.Algorithm, took time.Duration) {
+	m.tokens[alg].Inc()
+	m.granted.Observe(took.Seconds())
 }
 
-func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+func (m *metrics) refused(refused *refusal, took time.Duration) {
+	m.errors[refused.Code].Inc()
+	m.failed.Observe(took.Seconds())
+	for cause, counter := range m.limited {
+		if errors.Is(refused.Cause, cause) {
+			counter.Inc()
+		}
+	}
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}

@@ -20,7 +20,11 @@ func TestMetrics(t *testing.T) {
 	s := &site{clock: keystest.NewClock(), log: &buffer{}}
 	cfg := s.config(t)
 	cfg.Trouble = func() error { return trouble }
-	private := httptest.NewServer(server.Private(cfg))
+	handlers, err := server.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := httptest.NewServer(handlers.Private)
 	t.Cleanup(private.Close)
 	// The ring of the fixture: ES256 and RS256 have signed for an hour, another ES256 will in an hour. Keys of the fixture
 	// are not known to be published, so the standby counts as safe.

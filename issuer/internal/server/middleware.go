@@ -27,6 +27,9 @@ func requestIDOf(r *http.Request) string {
 	return id
 }
 
+// remoteOf is the address that a request comes from; "" when a proxy did not name one.
+func remoteOf(r *http.Request) string { return middleware.GetClientIP(r.Context()) }
+
 // logRequests writes one line for each request. The query is left out: a careless client may put a secret there.
 func logRequests(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
@@ -40,7 +43,7 @@ func logRequests(log *slog.Logger) func(http.Handler) http.Handler {
 				"status", wrapped.Status(),
 				"octets", wrapped.BytesWritten(),
 				"seconds", time.Since(start).Seconds(),
-				"remote", r.RemoteAddr,
+				"remote", remoteOf(r),
 				"request_id", requestIDOf(r))
 		})
 	}

@@ -16,7 +16,7 @@ import (
 func TestTokenPanics(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(c *server.Config) {
-		c.Token = func(context.Context, oauth.Request) (oauth.Response, error) { panic("inner detail") }
+		c.Token = func(context.Context, oauth.Request) (oauth.Response, oauth.Record, error) { panic("inner detail") }
 	})
 	a := s.post(t, form("client_id", "billing", "client_secret", secret))
 	if a.StatusCode != 500 || a.body != "internal error\n" {

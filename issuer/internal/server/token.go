@@ -3,17 +3,27 @@ package server
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"example.com/signet/issuer/internal/oauth"
 )
 
-const maxBody = 64 << 10 // octets of a token request
+const (
+	maxBody = 64 << 10 // octets of a token request
+
+	// failureCost is how many requests a failed authentication counts for, besides itself: guessing is slower than asking.
+	failureCost = 10
+
+	overloadWait = time.Second     // how long a caller is asked to wait when there is too much to do
+	usualWait    = 5 * time.Second // and when something else is not to be had
+)
 
 // statuses is the one table from error to status (RFC 6749 §5.2).
 var statuses = map[oauth.Code]int{
@@ -26,36 +36,79 @@ var statuses = map[oauth.Code]int{
 	oauth.TemporarilyUnavailable: http.StatusServiceUnavailable,
 }
 
-// retryAfter is how many seconds a client is asked to wait after a 503.
-const retryAfter = "5"
+// refusal is an error and the status that it goes out with.
+type refusal struct {
+	*oauth.Error
+	status int
+}
 
-func tokenHandler(cfg Config) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		// On every answer, refusals too (RFC 6749 §5.1).
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Pragma", "no-cache")
-		form, status, refused := readForm(w, r)
-		if refused != nil {
-			logRefused(cfg.Log, r, refused)
-			writeError(w, status, refused)
-			return
-		}
-		response, err := cfg.Token(r.Context(), oauth.Request{Authorization: r.Header.Values("Authorization"), Form: form})
-		if err != nil {
-			refused := asOAuth(err)
-			logRefused(cfg.Log, r, refused)
-			writeError(w, statuses[refused.Code], refused)
-			return
-		}
-		logIssued(cfg.Log, r, response)
-		writeJSON(w, http.StatusOK, response)
+// tokenEndpoint is the token endpoint over HTTP (RFC 6749 §3.2).
+type tokenEndpoint struct {
+	cfg     Config
+	metrics *metrics
+}
+
+func (t *tokenEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := time.Now()
+	// On every answer, refusals too (RFC 6749 §5.1).
+	header := w.Header()
+	header["Cache-Control"] = []string{"no-store"}
+	header["Pragma"] = []string{"no-cache"}
+	response, record, refused := t.answer(w, r)
+	if refused != nil {
+		t.metrics.refused(refused, time.Since(started))
+		t.auditRefused(r, record, refused.Error)
+		writeRefusal(w, refused)
+		return
 	}
+	t.metrics.issued(record.Algorithm, time.Since(started))
+	t.auditIssued(r, record) // before the answer: no token is out that the trail does not know
+	writeJSON(w, http.StatusOK, response)
+}
+
+// answer does the cheap things first: what is refused for its address or its form costs no cryptography, and nobody who
+// sends slowly holds a slot.
+func (t *tokenEndpoint) answer(w http.ResponseWriter, r *http.Request) (oauth.Response, oauth.Record, *refusal) {
+	caller := callerOf(r)
+	if wait := t.cfg.Addresses.Take(caller); wait > 0 {
+		return oauth.Response{}, oauth.Record{}, busy(http.StatusTooManyRequests, errAddressLimit, wait)
+	}
+	form, refused := readForm(w, r)
+	if refused != nil {
+		return oauth.Response{}, oauth.Record{}, refused
+	}
+	if !t.cfg.InFlight.Enter() {
+		return oauth.Response{}, oauth.Record{}, busy(http.StatusServiceUnavailable, errOverload, overloadWait)
+	}
+	defer t.cfg.InFlight.Leave()
+	response, record, err := t.cfg.Token(r.Context(), oauth.Request{Authorization: r.Header["Authorization"], Form: form})
+	if err != nil {
+		refused = refusalOf(err)
+		if refused.Code == oauth.InvalidClient {
+			t.cfg.Addresses.Charge(caller, failureCost)
+		}
+	}
+	return response, record, refused
+}
+
+var (
+	errAddressLimit = errors.New("too many requests from this address")
+	errOverload     = errors.New("too many requests at once")
+)
+
+func busy(status int, cause error, wait time.Duration) *refusal {
+	return &refusal{&oauth.Error{
+		Code:        oauth.TemporarilyUnavailable,
+		Description: "too many requests",
+		Cause:       cause,
+		RetryAfter:  wait,
+	}, status}
 }
 
 // readForm reads the parameters of a token request from its body alone (RFC 6749 §3.2, §4.4.2).
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, int, *oauth.Error) {
-	bad := func(status int, description string) (url.Values, int, *oauth.Error) {
-		return nil, status, &oauth.Error{Code: oauth.InvalidRequest, Description: description}
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *refusal) {
+	bad := func(status int, description string) (url.Values, *refusal) {
+		return nil, &refusal{&oauth.Error{Code: oauth.InvalidRequest, Description: description}, status}
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -64,9 +117,8 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, int, *oauth.E
 	if r.URL.RawQuery != "" {
 		return bad(http.StatusBadRequest, "parameters belong in the body, not in the URI")
 	}
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || mediaType != "application/x-www-form-urlencoded" {
-		return bad(http.StatusBadRequest, "the body must be application/x-www-form-urlencoded")
+	if !isForm(r.Header["Content-Type"]) {
+		return bad(http.StatusBadRequest, "the body must be application/x-www-form-urlencoded in UTF-8")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
@@ -80,29 +132,55 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, int, *oauth.E
 	if err != nil {
 		return bad(http.StatusBadRequest, "the body is not a form")
 	}
-	return form, 0, nil
+	return form, nil
 }
 
-func asOAuth(err error) *oauth.Error {
+const formType = "application/x-www-form-urlencoded"
+
+// isForm reports whether the one Content-Type is a form's; a charset in it must be UTF-8 (RFC 6749 appendix B).
+func isForm(contentType []string) bool {
+	if len(contentType) != 1 {
+		return false
+	}
+	if contentType[0] == formType {
+		return true
+	}
+	mediaType, parameters, err := mime.ParseMediaType(contentType[0])
+	charset, named := parameters["charset"]
+	return err == nil && mediaType == formType && (!named || strings.EqualFold(charset, "utf-8"))
+}
+
+func refusalOf(err error) *refusal {
 	var refused *oauth.Error
 	if !errors.As(err, &refused) {
 		refused = &oauth.Error{Code: oauth.ServerError, Description: "the request cannot be answered now", Cause: err}
 	}
-	return refused
+	if errors.Is(refused, oauth.ErrLimited) {
+		return &refusal{refused, http.StatusTooManyRequests}
+	}
+	return &refusal{refused, statuses[refused.Code]}
 }
 
-func writeError(w http.ResponseWriter, status int, refused *oauth.Error) {
-	switch status {
+func writeRefusal(w http.ResponseWriter, refused *refusal) {
+	switch refused.status {
 	case http.StatusUnauthorized:
 		// RFC 9110 §15.5.2 wants a challenge on every 401, RFC 6749 §5.2 this one after failed Basic credentials.
 		w.Header().Set("WWW-Authenticate", `Basic realm="signet", charset="UTF-8"`)
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", retryAfter)
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", retryAfter(refused.RetryAfter))
 	}
-	writeJSON(w, status, struct {
+	writeJSON(w, refused.status, struct {
 		Error       oauth.Code `json:"error"`
 		Description string     `json:"error_description"`
 	}{refused.Code, refused.Description})
+}
+
+// retryAfter is a wait in whole seconds (RFC 9110 §10.2.3), rounded up: who comes sooner comes in vain.
+func retryAfter(wait time.Duration) string {
+	if wait <= 0 {
+		wait = usualWait
+	}
+	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {
@@ -111,28 +189,10 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
+	text = append(text, '\n')
+	header := w.Header()
+	header["Content-Type"] = []string{"application/json"}
+	header["Content-Length"] = []string{strconv.Itoa(len(text))}
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n'))
-}
-
-func logIssued(log *slog.Logger, r *http.Request, response oauth.Response) {
-	log.InfoContext(r.Context(), "token issued",
-		"client_id", response.Issued.ClientID,
-		"audience", response.Issued.Audience,
-		"scope", response.Scope,
-		"kid", response.Issued.KeyID,
-		"jti", response.Issued.TokenID,
-		"request_id", requestIDOf(r))
-}
-
-func logRefused(log *slog.Logger, r *http.Request, refused *oauth.Error) {
-	cause := refused.Description
-	if refused.Cause != nil {
-		cause = refused.Cause.Error()
-	}
-	log.WarnContext(r.Context(), "token refused",
-		"error", refused.Code,
-		"cause", cause,
-		"request_id", requestIDOf(r))
+	_, _ = w.Write(text)
 }

@@ -87,7 +87,7 @@ func TestTokenGranted(t *testing.T) {
 		})
 	}
 	t.Run("the log names who got what", func(t *testing.T) {
-		issued := s.lines(t, "token issued")
+		issued := s.audit(t, "token.issued")
 		if len(issued) != len(rows) {
 			t.Fatalf("%d lines, want %d", len(issued), len(rows))
 		}
@@ -115,7 +115,7 @@ func TestTokenRefusesRequests(t *testing.T) {
 	auth := basic("billing", secret)
 	body := form().Encode()
 	const postOnly = "the token endpoint takes POST only"
-	const notForm = "the body must be application/x-www-form-urlencoded"
+	const notForm = "the body must be application/x-www-form-urlencoded in UTF-8"
 	rows := []struct {
 		name                      string
 		method, query, mime, body string
@@ -191,13 +191,13 @@ func TestTokenStatuses(t *testing.T) {
 		t.Run(string(row.code), func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, func(c *server.Config) {
-				c.Token = func(context.Context, oauth.Request) (oauth.Response, error) {
-					return oauth.Response{}, &oauth.Error{Code: row.code, Description: "a phrase", Cause: errors.New("for the log")}
+				c.Token = func(context.Context, oauth.Request) (oauth.Response, oauth.Record, error) {
+					return oauth.Response{}, oauth.Record{}, &oauth.Error{Code: row.code, Description: "a phrase", Cause: errors.New("for the log")}
 				}
 			})
 			a := s.post(t, form())
 			checkToken(t, a, row.status, errorBody(string(row.code), "a phrase"))
-			line := s.lines(t, "token refused")[0]
+			line := s.audit(t, "token.refused")[0]
 			if line["cause"] != "for the log" || line["error"] != string(row.code) || line["request_id"] != a.Header.Get("X-Request-Id") {
 				t.Errorf("log %v", line)
 			}
@@ -208,8 +208,8 @@ func TestTokenStatuses(t *testing.T) {
 func TestTokenErrorOfAnotherType(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(c *server.Config) {
-		c.Token = func(context.Context, oauth.Request) (oauth.Response, error) {
-			return oauth.Response{}, errors.New("inner detail")
+		c.Token = func(context.Context, oauth.Request) (oauth.Response, oauth.Record, error) {
+			return oauth.Response{}, oauth.Record{}, errors.New("inner detail")
 		}
 	})
 	checkToken(t, s.post(t, form()), 500, errorBody("server_error", "the request cannot be answered now"))

@@ -206,7 +206,7 @@ func TestMetadata(t *testing.T) {
 func TestPublicRefusesIssuer(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{issuer + "/", issuer + "/tenant/", "https://%zz"} {
-		if _, err := server.Public(server.Config{Issuer: bad}); err == nil {
+		if _, err := server.New(server.Config{Issuer: bad}); err == nil {
 			t.Errorf("issuer %q accepted", bad)
 		}
 	}

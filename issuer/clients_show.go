@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/spf13/cobra"
+
+	"example.com/signet/issuer/internal/clients"
+	"example.com/signet/issuer/internal/config"
+)
+
+// shownClient is a client as clients show -o json shows it.
+type shownClient struct {
+	listedClient
+	JWKSURI string        `json:"jwks_uri,omitempty"`
+	Keys    []shownKey    `json:"keys"`
+	Secrets []shownSecret `json:"secrets"`
+	Allow   []shownGrant  `json:"allow"`
+	Default string        `json:"default_resource,omitempty"`
+	Running bool          `json:"last_use_known"` // an issuer runs, and was asked for the last uses
+}
+
+type shownKey struct {
+	KeyID     string `json:"kid"`
+	Algorithm string `json:"alg"`
+}
+
+type shownSecret struct {
+	SHA256  string    `json:"sha256"` // its first 8 digits
+	Expires time.Time `json:"expires,omitzero"`
+	LastUse time.Time `json:"last_use,omitzero"`
+}
+
+type shownGrant struct {
+	Resource string   `json:"resource"`
+	Scopes   []string `json:"scopes"`
+	Default  []string `json:"default_scopes"`
+}
+
+func clientsShowCommand(s *config.Settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show a client: its credentials, when each was last used, and what it may ask for",
+		Long: "Show a client: its credentials, when each secret was last used, and what it may ask for. A running issuer is asked\n" +
+			"for the last uses on --private-listen; it knows those since it started.",
+		Example: "  issuer clients show demo\n  issuer clients show billing --registry registry.yaml -o json",
+		Args:    oneArg("client id"),
+	}
+	output := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		registry, err := readRegistry(s)
+		if err != nil {
+			return err
+		}
+		client, err := registry.Client(cmd.Context(), args[0])
+		if err != nil {
+			return &usageError{fmt.Errorf("%w %q", err, args[0]), "issuer clients list"}
+		}
+		shown := showClient(client)
+		shown.askLastUse(cmd.Context(), s)
+		return printAs(cmd.OutOrStdout(), *output, shown, shown.print)
+	}
+	return cmd
+}
+
+func showClient(client *clients.Client) *shownClient {
+	shown := &shownClient{
+		listedClient: listClient(client), JWKSURI: client.JWKSURI, Default: client.Default,
+		Keys: []shownKey{}, Secrets: []shownSecret{}, Allow: []shownGrant{},
+	}
+	for key := range client.Keys.All() {
+		shown.Keys = append(shown.Keys, shownKey{key.ID(), string(key.Algorithm())})
+	}
+	for i := range client.Secrets {
+		shown.Secrets = append(shown.Secrets, shownSecret{SHA256: client.Secrets[i].Name(), Expires: client.Secrets[i].Expires})
+	}
+	for _, grant := range client.Grants {
+		shown.Allow = append(shown.Allow, shownGrant{grant.Audience, append([]string{}, grant.Scopes...),
+			append([]string{}, grant.Default...)})
+	}
+	return shown
+}
+
+// askLastUse asks the running issuer, if there is one, when each secret was last used.
+func (c *shownClient) askLastUse(ctx context.Context, s *config.Settings) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	body, err := askRunning(ctx, s, "/clients?id="+url.QueryEscape(c.ID))
+	var status struct {
+		Secrets []struct {
+			SHA256  string    `json:"sha256"`
+			LastUse time.Time `json:"last_use"`
+		} `json:"secrets"`
+	}
+	if errors.Join(err, json.Unmarshal(body, &status)) != nil {
+		return
+	}
+	c.Running = true
+	for i := range c.Secrets {
+		for _, running := range status.Secrets {
+			if running.SHA256 == c.Secrets[i].SHA256 {
+				c.Secrets[i].LastUse = running.LastUse
+			}
+		}
+	}
+}
+
+func (c *shownClient) print(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "id\t%s\n", c.ID)
+	if c.Name != "" {
+		fmt.Fprintf(table, "name\t%s\n", c.Name)
+	}
+	fmt.Fprintf(table, "enabled\t%t\n", c.Enabled)
+	for _, key := range c.Keys {
+		fmt.Fprintf(table, "key\t%s %s\n", key.Algorithm, key.KeyID)
+	}
+	if c.JWKSURI != "" {
+		fmt.Fprintf(table, "jwks_uri\t%s\n", c.JWKSURI)
+	}
+	for _, secret := range c.Secrets {
+		fmt.Fprintf(table, "secret\t%s…, %s, %s\n", secret.SHA256, expiry(secret.Expires), c.lastUse(secret.LastUse))
+	}
+	for _, grant := range c.Allow {
+		fmt.Fprintf(table, "may ask\t%s\n", describe(grant))
+	}
+	if c.Default != "" {
+		fmt.Fprintf(table, "default\t%s\n", c.Default)
+	}
+	return table.Flush()
+}
+
+func expiry(t time.Time) string {
+	if t.IsZero() {
+		return "never expires"
+	}
+	return "expires " + t.UTC().Format(time.RFC3339)
+}
+
+func (c *shownClient) lastUse(t time.Time) string {
+	switch {
+	case !c.Running:
+		return "last use unknown: no issuer answers on --private-listen"
+	case t.IsZero():
+		return "not used since the issuer started"
+	}
+	return "last used " + t.UTC().Format(time.RFC3339)
+}
+
+func describe(grant shownGrant) string {
+	text := grant.Resource
+	if len(grant.Scopes) > 0 {
+		text += " for " + strings.Join(grant.Scopes, " ")
+	}
+	if len(grant.Default) > 0 {
+		text += ", by default " + strings.Join(grant.Default, " ")
+	}
+	return text
+}
