@@ -50,7 +50,10 @@ func towardsPrivate(s *config.Settings) (transport *http.Transport, scheme strin
 	if err != nil {
 		return nil, "", err
 	}
-	block, _ := pem.Decode(text)
+	block, rest := pem.Decode(text)
+	for block != nil && block.Type != "CERTIFICATE" {
+		block, rest = pem.Decode(rest)
+	}
 	if block == nil {
 		return nil, "", errNoCertificate
 	}

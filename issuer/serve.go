@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -26,9 +27,18 @@ const (
 	// maxSpentIDs bounds the memory of client assertions, about 100 octets each, that have not expired yet.
 	maxSpentIDs = 1_000_000
 
+	// Whose requests are counted at the same time: more clients than most registries have, and addresses enough that
+	// somebody needs many networks to be forgotten.
+	maxClients   = 1 << 18
+	maxAddresses = 1 << 16
+
 	// burst is how many seconds' worth of requests may come at once: a whole fleet starts at one moment.
 	burst = 10
 )
+
+// gcPercent lets the heap grow to five times what is live before it is collected: a token leaves ten kilobytes of garbage,
+// and beside a large registry the usual 100 would cost a tenth of the machine. GOGC and GOMEMLIMIT say otherwise.
+const gcPercent = 400
 
 // serve reads keys and registry, opens the listeners, and serves until ctx ends.
 func serve(ctx context.Context, s *config.Settings, stderr io.Writer) error {
@@ -36,6 +46,9 @@ func serve(ctx context.Context, s *config.Settings, stderr io.Writer) error {
 	p, err := assemble(s, to)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	public, err := listen(ctx, "--listen", s.Listen)
 	if err != nil {
@@ -55,14 +68,18 @@ func serve(ctx context.Context, s *config.Settings, stderr io.Writer) error {
 
 func (p *parts) serveOn(ctx context.Context, to logs, public, private net.Listener) error {
 	s := p.settings
-	remoteKeys := clientjwks.New(clientjwks.Config{Networks: s.ClientsJWKSNetworks, Log: to.log})
+	remoteKeys := clientjwks.New(clientjwks.Config{
+		Networks:   s.ClientsJWKSNetworks,
+		MaxWaiting: max(s.LimitInFlight/4, 1), // the others are not held up by a client whose keys do not come
+		Log:        to.log,
+	})
 	defer remoteKeys.Close()
 	var stopping atomic.Bool
 	handlers, err := p.handlers(to, remoteKeys, &stopping)
 	if err != nil {
 		return err
 	}
-	stopWatching := p.watch(ctx)
+	stopWatching := p.watch(context.WithoutCancel(ctx)) // what serves on while it stops follows its files
 	defer stopWatching()
 	publicSite := server.Site{Listener: public, Handler: handlers.Public}
 	privateSite := server.Site{Listener: private, Handler: handlers.Private}
@@ -82,11 +99,11 @@ func (p *parts) serveOn(ctx context.Context, to logs, public, private net.Listen
 // handlers wires the token endpoint to keys, registry and limits, and all of it to HTTP.
 func (p *parts) handlers(to logs, remoteKeys oauth.RemoteKeys, stopping *atomic.Bool) (server.Handlers, error) {
 	s := p.settings
-	addresses, err := limit.NewBuckets[netip.Prefix](s.LimitAddressRate, burst*s.LimitAddressRate, time.Now)
+	addresses, err := limit.NewBuckets[netip.Prefix](maxAddresses, s.LimitAddressRate, burst*s.LimitAddressRate, time.Now)
 	if err != nil {
 		return server.Handlers{}, err
 	}
-	perClient, err := limit.NewBuckets[string](s.LimitClientRate, burst*s.LimitClientRate, time.Now)
+	perClient, err := limit.NewBuckets[string](maxClients, s.LimitClientRate, burst*s.LimitClientRate, time.Now)
 	if err != nil {
 		return server.Handlers{}, err
 	}

@@ -31,12 +31,12 @@ var ErrUnavailable = errors.New("client's keys not available")
 
 const (
 	maxSources = 1000            // the uris that are remembered
-	maxWaiting = 32              // callers that wait, in all: the others are served meanwhile
 	maxFetches = 16              // under way, in all
 	maxWait    = 2 * time.Second // for each caller
 
-	defaultMaxStale = 24 * time.Hour
-	defaultCooldown = 30 * time.Second
+	defaultMaxWaiting = 32
+	defaultMaxStale   = 24 * time.Hour
+	defaultCooldown   = 30 * time.Second
 )
 
 // Config says how to fetch. Only Log is required.
@@ -48,6 +48,8 @@ type Config struct {
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now. Nobody waits by it.
 	Now func() time.Time
+	// MaxWaiting is how many callers may wait for fetches at once, in all; one more gets what there is. Zero means 32.
+	MaxWaiting int
 	// MaxStale is how long keys serve, counted from when they were asked for, while their uri answers badly. Zero means
 	// 24 hours.
 	MaxStale time.Duration
@@ -81,6 +83,9 @@ func newKeys(cfg Config, dial dialFunc) *Keys {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.MaxWaiting <= 0 {
+		cfg.MaxWaiting = defaultMaxWaiting
+	}
 	if cfg.MaxStale <= 0 {
 		cfg.MaxStale = defaultMaxStale
 	}
@@ -95,7 +100,7 @@ func newKeys(cfg Config, dial dialFunc) *Keys {
 		cfg:      cfg,
 		fetcher:  remote.Fetcher{Client: &http.Client{Transport: newTransport(dial)}},
 		sources:  sources,
-		waiting:  semaphore.NewWeighted(maxWaiting),
+		waiting:  semaphore.NewWeighted(int64(cfg.MaxWaiting)),
 		fetching: semaphore.NewWeighted(maxFetches),
 	}
 	k.life, k.end = context.WithCancel(context.Background())

@@ -8,7 +8,7 @@ import (
 // The limits that the tests go to.
 const (
 	MaxSources = maxSources
-	MaxWaiting = maxWaiting
+	MaxWaiting = defaultMaxWaiting
 	MaxFetches = maxFetches
 )
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"example.com/signet/keys"
@@ -21,6 +22,7 @@ type builder struct {
 	clients   map[string]*Client
 	lines     map[string]int // of each id and audience, to name the first when it comes twice
 	files     []string       // the key files that were read, as they were opened
+	shared    map[string][]Grant
 }
 
 var (
@@ -274,7 +276,27 @@ func (b *builder) grants(y clientYAML) []Grant {
 		b.within(a.Default, "client "+y.ID.text+" may not ask for its default scope", grant.Scopes)
 		all = append(all, grant)
 	}
-	return all
+	return b.share(all)
+}
+
+// share returns the grants that an earlier client has when they are the same. Most clients of a large registry may ask for
+// one of few things, and what is there once is neither held nor looked through by the garbage collector many times.
+func (b *builder) share(grants []Grant) []Grant {
+	var key strings.Builder
+	for _, grant := range grants {
+		for _, text := range []string{grant.Audience, grant.Scopes.String(), grant.Default.String()} {
+			key.WriteString(text)
+			key.WriteByte('\n') // which none of them has
+		}
+	}
+	if earlier, ok := b.shared[key.String()]; ok {
+		return earlier
+	}
+	if b.shared == nil {
+		b.shared = make(map[string][]Grant)
+	}
+	b.shared[key.String()] = grants
+	return grants
 }
 
 // within notes each value that is not among allowed.

@@ -98,12 +98,11 @@ func (l *Live) Run(ctx context.Context, wake <-chan os.Signal) {
 	watch.Run(ctx, l.cfg.Poll, wake, func(now bool) { _ = l.Look(now) })
 }
 
-// Look takes over what the files say if they have changed and stand still, with now also if they changed this moment. It
-// returns why what they say is not served, which Trouble returns too.
+// Look takes over what the files say if they have changed and stand still, with now in any case. It returns why what they say is not served, which Trouble returns too.
 func (l *Live) Look(now bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.files.Changed(watch.State(l.paths), now) {
+	if l.files.Changed(watch.State(l.paths)) || now {
 		registry, err := l.read()
 		switch {
 		case errors.Is(err, errUnsettled):

@@ -22,12 +22,15 @@ func ParseScope(text string) (Scope, error) {
 
 // NewScope returns the scope of the given values, each once.
 func NewScope(values ...string) (Scope, error) {
+	if slices.ContainsFunc(values, func(value string) bool { return !isScopeValue(value) }) {
+		return nil, errScope
+	}
+	if len(values) == 1 {
+		return Scope(values), nil
+	}
 	var scope Scope
 	seen := make(map[string]bool) // callers send thousands of values to see how long this takes
 	for _, value := range values {
-		if !isScopeValue(value) {
-			return nil, errScope
-		}
 		if !seen[value] {
 			seen[value] = true
 			scope = append(scope, value)

@@ -147,8 +147,8 @@ func (s *Settings) checkListeners(problem func(string, ...any)) {
 		}
 	}
 	for _, network := range s.TrustedProxies {
-		if network.Bits() == 0 {
-			problem("--trusted-proxies %v trusts everyone: name the proxies' own addresses", network)
+		if network.Bits() < minTrustedBits {
+			problem("--trusted-proxies %v trusts half of the world: name the proxies' own addresses", network)
 		}
 	}
 	if s.TLSCert != "" || s.InsecureHTTP || len(s.TrustedProxies) > 0 {
@@ -180,6 +180,9 @@ func (s *Settings) OnlyProxies() bool {
 	return s.TLSCert == "" && !s.InsecureHTTP && !(IsLoopback(s.Listen) && IsLoopback(s.PrivateListen))
 }
 
+// minTrustedBits is the least that a network of proxies has in common.
+const minTrustedBits = 8
+
 // maxLimit bounds the limits: what is meant as none is no limit that anybody has thought about.
 const maxLimit = 1_000_000
 
@@ -196,8 +199,11 @@ func (s *Settings) checkLimits(problem func(string, ...any)) {
 			problem("%s %d is not from 1 to %d", limit.name, limit.value, maxLimit)
 		}
 	}
-	if !headerName.MatchString(s.TrustedProxyHeader) {
+	switch header := strings.ToLower(s.TrustedProxyHeader); {
+	case !headerName.MatchString(header):
 		problem("--trusted-proxy-header %q is no header name", s.TrustedProxyHeader)
+	case header == "forwarded" || header == "host":
+		problem("--trusted-proxy-header %q never holds a plain address: X-Forwarded-For or X-Real-IP do", s.TrustedProxyHeader)
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -66,7 +67,14 @@ func loadFile(flags *pflag.FlagSet, path string, sources Sources) error {
 		return fmt.Errorf("reading settings: %w", err)
 	}
 	defer file.Close()
-	decoder := yaml.NewDecoder(io.LimitReader(file, maxSettingsSize))
+	text, err := io.ReadAll(io.LimitReader(file, maxSettingsSize+1))
+	if err != nil {
+		return fmt.Errorf("reading settings: %w", err)
+	}
+	if len(text) > maxSettingsSize {
+		return fmt.Errorf("reading settings %s: longer than %d octets", path, maxSettingsSize)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var root yaml.Node
 	if err := decoder.Decode(&root); errors.Is(err, io.EOF) {
 		return nil // nothing in it, nothing to set

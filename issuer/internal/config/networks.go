@@ -13,9 +13,8 @@ type networks []netip.Prefix
 
 var _ pflag.Value = (*networks)(nil)
 
-// Set implements [pflag.Value].
+// Set implements [pflag.Value]. A flag that is given again adds to the list.
 func (n *networks) Set(text string) error {
-	*n = nil
 	for part := range strings.SplitSeq(text, ",") {
 		part = strings.TrimSpace(part)
 		if part == "" {

@@ -1,7 +1,7 @@
 // Package limit bounds how much callers may ask for: how often each of them, with a token bucket a caller, and how much at
 // once, all of them together.
 //
-//	addresses, err := limit.NewBuckets[netip.Prefix](50, 500, time.Now)
+//	addresses, err := limit.NewBuckets[netip.Prefix](65536, 50, 500, time.Now)
 //	if wait := addresses.Take(prefix); wait > 0 { … 429, Retry-After }
 package limit
 
@@ -13,10 +13,6 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxCallers is how many buckets there are, about 300 octets each. The one that has not been used for the longest time
-// makes room for a new one, and whoever it was starts with a full one again.
-const maxCallers = 1 << 16
-
 // Buckets is a token bucket for each caller, for a bounded number of callers. It is safe for concurrent use. Make it with
 // [NewBuckets].
 type Buckets[K comparable] struct {
@@ -27,15 +23,17 @@ type Buckets[K comparable] struct {
 }
 
 // NewBuckets returns full buckets that take perSecond requests in the long run and burst at once; both are at least 1.
-func NewBuckets[K comparable](perSecond, burst int, now func() time.Time) (*Buckets[K], error) {
+// There is one for each of at most the given number of callers, about 300 octets each; the one that has not been used for
+// the longest time makes room for a new one, and whoever it was starts with a full one again.
+func NewBuckets[K comparable](callers, perSecond, burst int, now func() time.Time) (*Buckets[K], error) {
 	if perSecond < 1 || burst < 1 {
 		return nil, fmt.Errorf("limit: %d requests a second and %d at once: both must be at least 1", perSecond, burst)
 	}
-	callers, err := lru.New[K, *rate.Limiter](maxCallers)
+	known, err := lru.New[K, *rate.Limiter](callers)
 	if err != nil {
 		return nil, err
 	}
-	return &Buckets[K]{rate: rate.Limit(perSecond), burst: burst, now: now, callers: callers}, nil
+	return &Buckets[K]{rate: rate.Limit(perSecond), burst: burst, now: now, callers: known}, nil
 }
 
 // Take takes one request out of the caller's bucket. When it is empty nothing is taken, and Take returns how long it will

@@ -58,8 +58,7 @@ func (e *Endpoint) authenticateAssertion(ctx context.Context, a ask, record *Rec
 	if claims.Issuer == "" || claims.Subject != claims.Issuer || (a.clientID != "" && a.clientID != claims.Issuer) {
 		return nil, notAuthenticated(errAssertionIssuer)
 	}
-	record.claimed(claims.Issuer)
-	client, refused := e.lookUp(ctx, claims.Issuer)
+	client, refused := e.lookUp(ctx, claims.Issuer, record)
 	if refused != nil {
 		return nil, refused
 	}
@@ -69,10 +68,10 @@ func (e *Endpoint) authenticateAssertion(ctx context.Context, a ask, record *Rec
 	if refused := e.checkAssertion(claims); refused != nil {
 		return nil, refused
 	}
-	if refused := e.limit(client); refused != nil { // before its id is remembered, which costs memory
+	if refused := e.spend(ctx, client.ID, claims); refused != nil {
 		return nil, refused
 	}
-	return client, e.spend(ctx, client.ID, claims)
+	return client, e.limit(client) // after that: whoever replays an assertion uses up nothing of the client's
 }
 
 // verify checks the signature with the keys of the client.

@@ -21,7 +21,7 @@ func (e *Endpoint) authenticate(ctx context.Context, a ask, record *Record) (*cl
 	if a.method == privateKeyJWT {
 		return e.authenticateAssertion(ctx, a, record)
 	}
-	client, refused := e.lookUp(ctx, a.clientID)
+	client, refused := e.lookUp(ctx, a.clientID, record)
 	if refused != nil && refused.Code != InvalidClient {
 		return nil, refused
 	}
@@ -43,14 +43,16 @@ func (e *Endpoint) authenticate(ctx context.Context, a ask, record *Record) (*cl
 }
 
 // lookUp returns the enabled client named id. With an [InvalidClient] the client is nil.
-func (e *Endpoint) lookUp(ctx context.Context, id string) (*clients.Client, *Error) {
+func (e *Endpoint) lookUp(ctx context.Context, id string, record *Record) (*clients.Client, *Error) {
 	client, err := e.cfg.Registry.Client(ctx, id)
 	switch {
 	case errors.Is(err, clients.ErrUnknownClient):
 		return nil, notAuthenticated(err)
 	case err != nil:
 		return nil, unavailable("the client cannot be looked up now", err)
-	case !client.Enabled:
+	}
+	record.ClientID = client.ID
+	if !client.Enabled {
 		return nil, notAuthenticated(errDisabled)
 	}
 	return client, nil

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"example.com/signet/issuer/internal/clients"
 	"example.com/signet/keys"
 )
@@ -81,31 +79,24 @@ func New(cfg Config) (*Endpoint, error) {
 	return &Endpoint{cfg}, nil
 }
 
-// Response is a granted request (RFC 6749 §5.1).
-type Response struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	ExpiresIn   int64  `json:"expires_in"` // seconds
-	Scope       string `json:"scope,omitempty"`
-}
-
 // Token answers one request: who asks, what may they have, sign it. The record says what became known of the request,
 // granted or refused. The error, when there is one, is an [*Error].
 func (e *Endpoint) Token(ctx context.Context, r Request) (Response, Record, error) {
 	var record Record
-	response, refused := e.answer(ctx, r, &record)
+	a, refused := parse(r)
 	if refused != nil {
+		e.recordAsked(ctx, a, &record)
+		return Response{}, record, refused
+	}
+	response, refused := e.answer(ctx, a, &record)
+	if refused != nil {
+		e.recordAsked(ctx, a, &record)
 		return Response{}, record, refused
 	}
 	return response, record, nil
 }
 
-func (e *Endpoint) answer(ctx context.Context, r Request, record *Record) (Response, *Error) {
-	a, refused := parse(r)
-	record.asked(a)
-	if refused != nil {
-		return Response{}, refused
-	}
+func (e *Endpoint) answer(ctx context.Context, a ask, record *Record) (Response, *Error) {
 	client, refused := e.authenticate(ctx, a, record)
 	if refused != nil {
 		return Response{}, refused
@@ -122,18 +113,6 @@ func (e *Endpoint) answer(ctx context.Context, r Request, record *Record) (Respo
 		return Response{}, refused
 	}
 	return e.issue(d, record)
-}
-
-// claims are those of an access token (RFC 9068 §2.2).
-type claims struct {
-	Issuer   string `json:"iss"`
-	Subject  string `json:"sub"`
-	Audience string `json:"aud"`
-	Expires  int64  `json:"exp"`
-	IssuedAt int64  `json:"iat"`
-	ID       string `json:"jti"`
-	ClientID string `json:"client_id"`
-	Scope    string `json:"scope,omitempty"`
 }
 
 func (e *Endpoint) issue(d decision, record *Record) (Response, *Error) {
@@ -156,7 +135,7 @@ func (e *Endpoint) issue(d decision, record *Record) (Response, *Error) {
 	if err != nil {
 		return Response{}, &Error{Code: ServerError, Description: "the token cannot be signed now", Cause: err}
 	}
-	record.issued(key, c)
+	record.issued(d, key, c)
 	return Response{
 		AccessToken: token,
 		TokenType:   "Bearer",
@@ -166,7 +145,7 @@ func (e *Endpoint) issue(d decision, record *Record) (Response, *Error) {
 }
 
 func sign(key *keys.PrivateKey, typ keys.Type, c claims) (string, error) {
-	payload, err := json.Marshal(c)
+	payload, err := c.encode()
 	if err != nil {
 		return "", err
 	}

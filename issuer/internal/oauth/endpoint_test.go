@@ -111,7 +111,7 @@ func TestResponseMembers(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	var members map[string]any
-	text := must(json.Marshal(f.grant(t, withSecret()).Response))
+	text := must(f.grant(t, withSecret()).Encode())
 	if err := json.Unmarshal(text, &members); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 // decision is what a client gets.
 type decision struct {
 	client   *clients.Client
+	method   method // by which it proved who it is
 	resource *clients.Resource
 	scope    clients.Scope
 }
@@ -31,7 +32,7 @@ func (e *Endpoint) decide(ctx context.Context, client *clients.Client, a ask) (d
 	if err != nil {
 		return decision{}, unavailable("the resource cannot be looked up now", err)
 	}
-	return decision{client, resource, scope}, nil
+	return decision{client, a.method, resource, scope}, nil
 }
 
 // chooseGrant applies RFC 8707 §2. A token is for one resource: one that is good at several could be passed on by each
@@ -46,14 +47,14 @@ func chooseGrant(client *clients.Client, resources []string) (clients.Grant, *Er
 	case audience == "":
 		return clients.Grant{}, &Error{Code: InvalidTarget, Description: "the client has no default resource: name one"}
 	}
-	if err := clients.CheckAudience(audience); err != nil {
-		return clients.Grant{}, &Error{Code: InvalidTarget, Description: "the resource is not an absolute URI without fragment", Cause: err}
-	}
 	grant, ok := client.Grant(audience)
-	if !ok {
-		return clients.Grant{}, &Error{Code: InvalidTarget, Description: "the resource is unknown or not allowed"}
+	if ok {
+		return grant, nil
 	}
-	return grant, nil
+	if clients.CheckAudience(audience) != nil { // whose error quotes what the caller wrote
+		return clients.Grant{}, &Error{Code: InvalidTarget, Description: "the resource is not an absolute URI without fragment"}
+	}
+	return clients.Grant{}, &Error{Code: InvalidTarget, Description: "the resource is unknown or not allowed"}
 }
 
 // chooseScope applies RFC 6749 §3.3: all that is asked for, or the default, or a refusal.

@@ -90,9 +90,7 @@ func TestResource(t *testing.T) {
 		})
 	}
 	const notAllowed = "the resource is unknown or not allowed"
-	notURI := func(value string) string {
-		return `"` + value + `" is no audience: an absolute URI without fragment is needed`
-	}
+	const notURI = "the resource is not an absolute URI without fragment"
 	bad := []struct {
 		name    string
 		request oauth.Request
@@ -104,11 +102,11 @@ func TestResource(t *testing.T) {
 		{"I29 a slash more", withSecret("resource", api+"/"), notAllowed},
 		{"I29 another case", withSecret("resource", "https://API.example.com"), notAllowed},
 		{"I29 below it", withSecret("resource", api+"/v1"), notAllowed},
-		{"I29 fragment", withSecret("resource", api+"#a"), notURI(api + "#a")},
-		{"I29 empty fragment", withSecret("resource", api+"#"), notURI(api + "#")},
-		{"I29 relative", withSecret("resource", "/v1"), notURI("/v1")},
-		{"I29 a word", withSecret("resource", "billing"), notURI("billing")},
-		{"I29 space", withSecret("resource", api+" "), notURI(api + " ")},
+		{"I29 fragment", withSecret("resource", api+"#a"), notURI},
+		{"I29 empty fragment", withSecret("resource", api+"#"), notURI},
+		{"I29 relative", withSecret("resource", "/v1"), notURI},
+		{"I29 a word", withSecret("resource", "billing"), notURI},
+		{"I29 space", withSecret("resource", api+" "), notURI},
 		{"I29 two resources", withSecret("resource", api, "resource", plain), "a token is for one resource"},
 		{"I29 one resource twice", withSecret("resource", api, "resource", api), "a token is for one resource"},
 	}

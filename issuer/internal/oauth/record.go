@@ -1,12 +1,15 @@
 package oauth
 
 import (
+	"context"
+
 	"example.com/signet/issuer/internal/clients"
 	"example.com/signet/keys"
 )
 
 // Record is what the audit trail may say of a request, as far as it became known: no credential, no token, and nothing
-// that the caller wrote but what has the form of a client id, an audience or a scope.
+// that the caller wrote but what the registry knows. A client that swaps its id and its secret would else have the secret
+// written down.
 type Record struct {
 	ClientID   string // as the request names it; proved unless the request was refused with invalid_client
 	Method     string // how the client authenticates, as the metadata name it
@@ -19,32 +22,24 @@ type Record struct {
 	TokenID   string         // jti
 }
 
-// maxRecorded is how many octets of what a caller asks for are kept.
-const maxRecorded = 256
-
-// asked notes what a request says of itself before anything is proved.
-func (r *Record) asked(a ask) {
-	r.Method = string(a.method)
-	r.claimed(a.clientID)
-	if len(a.resources) == 1 && len(a.resources[0]) <= maxRecorded && clients.CheckAudience(a.resources[0]) == nil {
-		r.Audience = a.resources[0]
-	}
-	if len(a.scope) > maxRecorded {
+// recordAsked notes what a refused request asked for.
+func (e *Endpoint) recordAsked(ctx context.Context, a ask, record *Record) {
+	record.Method = string(a.method)
+	if len(a.resources) != 1 {
 		return
 	}
-	if scope, err := clients.ParseScope(a.scope); err == nil {
-		r.Scope = scope.String()
+	resource, err := e.cfg.Registry.Resource(ctx, a.resources[0])
+	if err != nil {
+		return
+	}
+	record.Audience = resource.Audience
+	if scope, err := clients.ParseScope(a.scope); err == nil && len(resource.Scopes.Missing(scope)) == 0 {
+		record.Scope = scope.String()
 	}
 }
 
-// claimed notes whom a request says that it comes from.
-func (r *Record) claimed(clientID string) {
-	if clients.CheckID(clientID) == nil {
-		r.ClientID = clientID
-	}
-}
-
-func (r *Record) issued(key *keys.PrivateKey, c claims) {
+func (r *Record) issued(d decision, key *keys.PrivateKey, c claims) {
+	r.Method = string(d.method)
 	r.Audience, r.Scope = c.Audience, c.Scope
 	r.Algorithm, r.KeyID, r.TokenID = key.Algorithm(), key.ID(), c.ID
 }

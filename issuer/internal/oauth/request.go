@@ -3,6 +3,7 @@ package oauth
 import (
 	"encoding/base64"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -45,49 +46,49 @@ type ask struct {
 // parse reads the request's parameters (RFC 6749 §3.2): unknown ones are ignored, empty ones are absent, repeated ones
 // refused. Only resource may be repeated (RFC 8707 §2).
 func parse(r Request) (ask, *Error) {
-	form := make(map[string]string)
 	for name, values := range r.Form {
-		values = withoutEmpty(values)
-		for _, v := range values {
-			if !utf8.ValidString(v) {
-				return ask{}, invalidRequest("the body is not UTF-8")
-			}
+		if !utf8.ValidString(name) || slices.ContainsFunc(values, notUTF8) {
+			return ask{}, invalidRequest("the body is not UTF-8")
 		}
-		if len(values) > 1 && name != "resource" {
+		if len(values) > 1 && len(withoutEmpty(values)) > 1 && name != "resource" {
 			return ask{}, invalidRequest("a parameter is repeated")
 		}
-		if len(values) > 0 {
-			form[name] = values[0]
+	}
+	one := func(name string) string {
+		for _, value := range r.Form[name] {
+			if value != "" {
+				return value
+			}
 		}
+		return ""
 	}
 	a := ask{
-		grantType: form["grant_type"],
-		scope:     form["scope"],
+		grantType: one("grant_type"),
+		scope:     one("scope"),
 		resources: withoutEmpty(r.Form["resource"]),
 	}
-	return a, a.readCredentials(r.Authorization, form)
+	return a, a.readCredentials(r.Authorization, one)
 }
 
+func notUTF8(text string) bool { return !utf8.ValidString(text) }
+
 func withoutEmpty(values []string) []string {
-	var kept []string
-	for _, v := range values {
-		if v != "" {
-			kept = append(kept, v)
-		}
+	if !slices.Contains(values, "") {
+		return values
 	}
-	return kept
+	return slices.DeleteFunc(slices.Clone(values), func(value string) bool { return value == "" })
 }
 
 // readCredentials finds the one way in which the client authenticates. Two ways at once are refused (RFC 6749 §2.3).
-func (a *ask) readCredentials(authorization []string, form map[string]string) *Error {
-	var found []method
+func (a *ask) readCredentials(authorization []string, one func(name string) string) *Error {
+	found := make([]method, 0, 3)
 	if len(authorization) > 0 {
 		found = append(found, secretBasic)
 	}
-	if form["client_secret"] != "" {
+	if one("client_secret") != "" {
 		found = append(found, secretPost)
 	}
-	if form["client_assertion"] != "" || form["client_assertion_type"] != "" {
+	if one("client_assertion") != "" || one("client_assertion_type") != "" {
 		found = append(found, privateKeyJWT)
 	}
 	switch {
@@ -96,18 +97,18 @@ func (a *ask) readCredentials(authorization []string, form map[string]string) *E
 	case len(found) == 0:
 		return notAuthenticated(errNoCredentials)
 	}
-	a.method, a.clientID = found[0], form["client_id"]
+	a.method, a.clientID = found[0], one("client_id")
 	switch a.method {
 	case secretBasic:
 		return a.readBasic(authorization[0])
 	case secretPost:
-		a.secret = form["client_secret"]
+		a.secret = one("client_secret")
 		if a.clientID == "" {
 			return invalidRequest("client_secret without client_id")
 		}
 	case privateKeyJWT:
-		a.assertion = form["client_assertion"]
-		if form["client_assertion_type"] != assertionType {
+		a.assertion = one("client_assertion")
+		if one("client_assertion_type") != assertionType {
 			return invalidRequest("client_assertion_type is missing or not " + assertionType)
 		}
 		if a.assertion == "" {
@@ -123,7 +124,7 @@ func (a *ask) readBasic(header string) *Error {
 	if !strings.EqualFold(scheme, "Basic") {
 		return notAuthenticated(errOtherScheme)
 	}
-	text, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	text, err := base64.StdEncoding.Strict().DecodeString(strings.TrimLeft(encoded, " ")) // 1*SP (RFC 9110 §11.4)
 	if err != nil {
 		return notAuthenticated(errBasic)
 	}

@@ -63,17 +63,18 @@ func (c *Certificate) Run(ctx context.Context, wake <-chan os.Signal) {
 	watch.Run(ctx, certificatePoll, wake, c.Look)
 }
 
-// Look takes over the files if they have changed and stand still, with now also if they changed this moment. The two are
-// rarely replaced in one step, so a pair that does not match is tried again when either changes.
+// Look takes over the files if they have changed and stand still, with now in any case. The two are rarely replaced in
+// one step, so a pair that does not match is tried again when either changes; one that is not valid yet, at each look.
 func (c *Certificate) Look(now bool) {
-	state := watch.State(c.paths())
-	if !c.files.Changed(state, now) {
+	state, was := watch.State(c.paths()), c.Trouble()
+	if !c.files.Changed(state) && !now && !errors.Is(was, errCertificateEarly) {
 		return
 	}
 	c.files.Seen(state)
 	if err := c.read(); err != nil {
-		c.trouble.Store(&err)
-		c.log.Error("reading the TLS certificate failed; serving the one from before", "cause", err)
+		if c.trouble.Store(&err); was == nil || was.Error() != err.Error() {
+			c.log.Error("reading the TLS certificate failed; serving the one from before", "cause", err)
+		}
 		return
 	}
 	c.trouble.Store(nil)

@@ -130,7 +130,7 @@ func (s *site) config(t testing.TB) server.Config {
 // buckets let so many requests of an address through, and as many a second after that.
 func buckets(t testing.TB, n int, now func() time.Time) *limit.Buckets[netip.Prefix] {
 	t.Helper()
-	b, err := limit.NewBuckets[netip.Prefix](n, n, now)
+	b, err := limit.NewBuckets[netip.Prefix](1<<16, n, n, now)
 	if err != nil {
 		t.Fatal(err)
 	}

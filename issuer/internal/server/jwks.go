@@ -32,7 +32,7 @@ func jwksHandler(cfg Config) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		doc, err := latest(&current, cfg)
 		if err != nil {
-			cfg.Log.ErrorContext(r.Context(), "rendering the JWK Set failed", "cause", err, "request_id", requestIDOf(r))
+			cfg.Log.ErrorContext(r.Context(), "rendering the JWK Set failed", "cause", err, "request_id", exchangeOf(w).id)
 			w.Header().Set("Retry-After", retryAfter(usualWait))
 			http.Error(w, "no keys now", http.StatusServiceUnavailable)
 			return

@@ -19,7 +19,7 @@ func TestTokenPanics(t *testing.T) {
 		c.Token = func(context.Context, oauth.Request) (oauth.Response, oauth.Record, error) { panic("inner detail") }
 	})
 	a := s.post(t, form("client_id", "billing", "client_secret", secret))
-	if a.StatusCode != 500 || a.body != "internal error\n" {
+	if a.StatusCode != 500 || a.body != errorBody("server_error", "the request cannot be answered now")+"\n" {
 		t.Errorf("status %d, body %q", a.StatusCode, a.body)
 	}
 	for name, want := range map[string]string{"Cache-Control": "no-store", "Pragma": "no-cache"} { // I12
@@ -30,8 +30,8 @@ func TestTokenPanics(t *testing.T) {
 	if line := s.lines(t, "panic")[0]; line["cause"] != "inner detail" || line["request_id"] != a.Header.Get("X-Request-Id") {
 		t.Errorf("log %v", line)
 	}
-	if line := s.lines(t, "request")[0]; line["status"] != 500.0 {
-		t.Errorf("log %v", line)
+	if events := s.audit(t, "token.refused"); len(events) != 1 || events[0]["status"] != 500.0 || events[0]["cause"] != "panic" {
+		t.Errorf("audit %v", events)
 	}
 	s.post(t, form()) // the server goes on
 }

@@ -28,18 +28,18 @@ var ErrNoClient = errors.New("unknown client")
 // privateHandler is for the operator. It serves the JWK Set too, for the commands that wait until a change is served:
 // they find it here whatever the public listener speaks.
 func privateHandler(cfg Config, metrics *metrics) http.Handler {
-	r := chi.NewRouter()
-	r.Use(cfg.Proxies.guard)
-	r.Method(http.MethodGet, "/metrics", metrics.handler())
-	r.Get(jwksPath, jwksHandler(cfg))
-	r.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	r.Get("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+	probes := chi.NewRouter()
+	probes.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	probes.Get("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := cfg.Ready(); err != nil {
 			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = w.Write([]byte("ok\n"))
 	})
+	r := chi.NewRouter()
+	r.Method(http.MethodGet, "/metrics", metrics.handler())
+	r.Get(jwksPath, jwksHandler(cfg))
 	r.Get("/clients", func(w http.ResponseWriter, r *http.Request) {
 		status, err := cfg.Client(r.URL.Query().Get("id"))
 		if err != nil {
@@ -48,5 +48,12 @@ func privateHandler(cfg Config, metrics *metrics) http.Handler {
 		}
 		writeJSON(w, http.StatusOK, status)
 	})
-	return r
+	guarded := cfg.Proxies.guard(r)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if probes.Match(chi.NewRouteContext(), r.Method, r.URL.Path) { // probes come from anywhere and learn nothing
+			probes.ServeHTTP(w, r)
+			return
+		}
+		guarded.ServeHTTP(w, r)
+	})
 }

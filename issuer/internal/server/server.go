@@ -75,7 +75,7 @@ func New(cfg Config) (Handlers, error) {
 // that path (RFC 8414 §3.1).
 func publicHandler(cfg Config, path string, token http.Handler, metadata http.HandlerFunc) http.Handler {
 	r := chi.NewRouter()
-	r.Use(requestID, cfg.Proxies.client(), logRequests(cfg.Log), recoverer(cfg.Log), cfg.Proxies.guard)
+	r.Use(cfg.Proxies.client(), track(cfg.Log, cfg.Proxies), recoverer(cfg.Log), cfg.Proxies.guard)
 	r.Handle(path+tokenPath, token)
 	// The router comes here with every method that it has not heard of, even for a handler of all methods.
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {

@@ -49,31 +49,43 @@ type tokenEndpoint struct {
 }
 
 func (t *tokenEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	started := time.Now()
+	e := exchangeOf(w)
 	// On every answer, refusals too (RFC 6749 §5.1).
 	header := w.Header()
 	header["Cache-Control"] = []string{"no-store"}
 	header["Pragma"] = []string{"no-cache"}
-	response, record, refused := t.answer(w, r)
+	response, record, refused := t.answerOrRecover(e, r)
 	if refused != nil {
-		t.metrics.refused(refused, time.Since(started))
-		t.auditRefused(r, record, refused.Error)
-		writeRefusal(w, refused)
+		t.metrics.refused(refused, time.Since(e.started))
+		t.auditRefused(e, r, record, refused)
+		writeRefusal(e, refused)
 		return
 	}
-	t.metrics.issued(record.Algorithm, time.Since(started))
-	t.auditIssued(r, record) // before the answer: no token is out that the trail does not know
-	writeJSON(w, http.StatusOK, response)
+	t.metrics.issued(record.Algorithm, time.Since(e.started))
+	t.auditIssued(e, r, record) // before the answer: no token is out that the trail does not know
+	text, err := response.Encode()
+	write(e, http.StatusOK, text, err)
+}
+
+// answerOrRecover turns a panic into a refusal like any other, which is counted and in the audit trail.
+func (t *tokenEndpoint) answerOrRecover(e *exchange, r *http.Request) (response oauth.Response, record oauth.Record, refused *refusal) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			logPanic(t.cfg.Log, e, r, cause)
+			response, refused = oauth.Response{}, refusalOf(errPanic)
+		}
+	}()
+	return t.answer(e, r)
 }
 
 // answer does the cheap things first: what is refused for its address or its form costs no cryptography, and nobody who
 // sends slowly holds a slot.
-func (t *tokenEndpoint) answer(w http.ResponseWriter, r *http.Request) (oauth.Response, oauth.Record, *refusal) {
-	caller := callerOf(r)
+func (t *tokenEndpoint) answer(e *exchange, r *http.Request) (oauth.Response, oauth.Record, *refusal) {
+	caller := callerOf(e.remote)
 	if wait := t.cfg.Addresses.Take(caller); wait > 0 {
 		return oauth.Response{}, oauth.Record{}, busy(http.StatusTooManyRequests, errAddressLimit, wait)
 	}
-	form, refused := readForm(w, r)
+	form, refused := readForm(e, r)
 	if refused != nil {
 		return oauth.Response{}, oauth.Record{}, refused
 	}
@@ -106,12 +118,12 @@ func busy(status int, cause error, wait time.Duration) *refusal {
 }
 
 // readForm reads the parameters of a token request from its body alone (RFC 6749 §3.2, §4.4.2).
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *refusal) {
+func readForm(e *exchange, r *http.Request) (url.Values, *refusal) {
 	bad := func(status int, description string) (url.Values, *refusal) {
 		return nil, &refusal{&oauth.Error{Code: oauth.InvalidRequest, Description: description}, status}
 	}
 	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
+		e.Header().Set("Allow", http.MethodPost)
 		return bad(http.StatusMethodNotAllowed, "the token endpoint takes POST only")
 	}
 	if r.URL.RawQuery != "" {
@@ -120,7 +132,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *refusal) {
 	if !isForm(r.Header["Content-Type"]) {
 		return bad(http.StatusBadRequest, "the body must be application/x-www-form-urlencoded in UTF-8")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(e.ResponseWriter, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -185,6 +197,11 @@ func retryAfter(wait time.Duration) string {
 
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	text, err := json.Marshal(body)
+	write(w, status, text, err)
+}
+
+// write answers with JSON, or 500 when making it failed.
+func write(w http.ResponseWriter, status int, text []byte, err error) {
 	if err != nil {
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return

@@ -2,7 +2,7 @@
 //
 //	var files watch.Files
 //	watch.Run(ctx, time.Second, hangups, func(now bool) {
-//		if state := watch.State(paths); files.Changed(state, now) {
+//		if state := watch.State(paths); files.Changed(state) || now {
 //			read()
 //			files.Seen(state)
 //		}
@@ -48,15 +48,15 @@ type Files struct {
 func (f *Files) Seen(state string) { f.seen, f.pending = state, "" }
 
 // Changed reports whether the files are in another state than the one last seen, and have been for two looks: a file that
-// somebody writes changes between looks. With now, once is enough.
-func (f *Files) Changed(state string, now bool) bool {
+// somebody writes changes between looks.
+func (f *Files) Changed(state string) bool {
 	if state == f.seen {
 		f.pending = ""
 		return false
 	}
 	still := state == f.pending
 	f.pending = state
-	return still || now
+	return still
 }
 
 // Run calls look every so often until ctx ends, and with now set whenever wake says so.

@@ -45,7 +45,8 @@ func TestState(t *testing.T) {
 			write(t, path, "content.")
 			must(t, os.Chtimes(path, then, then))
 		}, false},
-		{"another time", func(t *testing.T, _, path string) { must(t, os.Chtimes(path, then, then.Add(time.Nanosecond))) }, false},
+		{"another time", func(t *testing.T, _, path string) { must(t, os.Chtimes(path, then, then.Add(time.Nanosecond))) },
+			false},
 		{"gone", func(t *testing.T, _, path string) { must(t, os.Remove(path)) }, false},
 		{"replaced by one of the same size and time", func(t *testing.T, dir, path string) {
 			other := filepath.Join(dir, "new")
@@ -107,7 +108,8 @@ func TestStateOfWhatIsMissing(t *testing.T) {
 // No name makes two lists of files look alike, and order and number count.
 func TestStateTellsNames(t *testing.T) {
 	t.Parallel()
-	lists := [][]string{nil, {"a"}, {"a", "b"}, {"b", "a"}, {"a", "a"}, {"a\nb"}, {"a\" absent\n\"b"}, {""}, {"/nowhere/" + string([]byte{0, 0xff})}}
+	lists := [][]string{nil, {"a"}, {"a", "b"}, {"b", "a"}, {"a", "a"}, {"a\nb"}, {"a\" absent\n\"b"}, {""},
+		{"/nowhere/" + string([]byte{0, 0xff})}}
 	seen := make(map[string][]string)
 	for _, list := range lists {
 		state := watch.State(list)
@@ -144,21 +146,18 @@ func TestChanged(t *testing.T) {
 	t.Parallel()
 	type look struct {
 		state string
-		now   bool
 		want  bool
 	}
 	rows := []struct {
 		name  string
 		looks []look
 	}{
-		{"as it was", []look{{"a", false, false}, {"a", false, false}}},
-		{"as it was, asked for", []look{{"a", true, false}}},
-		{"stands still at the second look", []look{{"b", false, false}, {"b", false, true}}},
-		{"at once when asked for", []look{{"b", true, true}}},
-		{"still being written", []look{{"b", false, false}, {"c", false, false}, {"d", false, false}, {"d", false, true}}},
-		{"to and fro", []look{{"b", false, false}, {"c", false, false}, {"b", false, false}, {"b", false, true}}},
-		{"back to what was seen", []look{{"b", false, false}, {"a", false, false}, {"b", false, false}, {"b", false, true}}},
-		{"changed until somebody has seen it", []look{{"b", true, true}, {"b", false, true}, {"b", false, true}}},
+		{"as it was", []look{{"a", false}, {"a", false}}},
+		{"stands still at the second look", []look{{"b", false}, {"b", true}}},
+		{"still being written", []look{{"b", false}, {"c", false}, {"d", false}, {"d", true}}},
+		{"to and fro", []look{{"b", false}, {"c", false}, {"b", false}, {"b", true}}},
+		{"back to what was seen", []look{{"b", false}, {"a", false}, {"b", false}, {"b", true}}},
+		{"changed until somebody has seen it", []look{{"b", false}, {"b", true}, {"b", true}}},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -166,7 +165,7 @@ func TestChanged(t *testing.T) {
 			var files watch.Files
 			files.Seen("a")
 			for i, look := range row.looks {
-				if got := files.Changed(look.state, look.now); got != look.want {
+				if got := files.Changed(look.state); got != look.want {
 					t.Errorf("look %d at %q: %v", i, look.state, got)
 				}
 			}
@@ -175,9 +174,9 @@ func TestChanged(t *testing.T) {
 	t.Run("seen", func(t *testing.T) {
 		t.Parallel()
 		var files watch.Files
-		files.Changed("a", false)
+		files.Changed("a")
 		files.Seen("b")
-		if files.Changed("b", true) || files.Changed("a", false) || !files.Changed("a", false) {
+		if files.Changed("b") || files.Changed("a") || !files.Changed("a") {
 			t.Error("a look before Seen counts after it")
 		}
 	})
@@ -185,7 +184,7 @@ func TestChanged(t *testing.T) {
 		t.Parallel()
 		var files watch.Files
 		state := watch.State([]string{"no such file"})
-		if files.Changed(state, false) || !files.Changed(state, false) {
+		if files.Changed(state) || !files.Changed(state) {
 			t.Error("has seen a file")
 		}
 	})
