@@ -33,7 +33,7 @@ func readRegistry(s *config.Settings) (*clients.Registry, error) {
 		return developmentRegistry(s)
 	}
 	registry, err := clients.ReadFile(s.Registry, time.Now())
-	return registry, wrongUse(err)
+	return registry, wrongRegistry(err)
 }
 
 // listedClient is a client as clients list -o json shows it.

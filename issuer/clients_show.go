@@ -25,7 +25,8 @@ type shownClient struct {
 	Secrets []shownSecret `json:"secrets"`
 	Allow   []shownGrant  `json:"allow"`
 	Default string        `json:"default_resource,omitempty"`
-	Running bool          `json:"last_use_known"` // an issuer runs, and was asked for the last uses
+	Known   bool          `json:"last_use_known"` // a running issuer has told the last uses
+	why     string        // it has not
 }
 
 type shownKey struct {
@@ -100,10 +101,15 @@ func (c *shownClient) askLastUse(ctx context.Context, s *config.Settings) {
 			LastUse time.Time `json:"last_use"`
 		} `json:"secrets"`
 	}
-	if errors.Join(err, json.Unmarshal(body, &status)) != nil {
+	switch {
+	case errors.Is(err, errNotServed):
+		c.why = "the running issuer does not have this client"
+		return
+	case errors.Join(err, json.Unmarshal(body, &status)) != nil:
+		c.why = "no issuer answers on --private-listen"
 		return
 	}
-	c.Running = true
+	c.Known = true
 	for i := range c.Secrets {
 		for _, running := range status.Secrets {
 			if running.SHA256 == c.Secrets[i].SHA256 {
@@ -147,8 +153,8 @@ func expiry(t time.Time) string {
 
 func (c *shownClient) lastUse(t time.Time) string {
 	switch {
-	case !c.Running:
-		return "last use unknown: no issuer answers on --private-listen"
+	case !c.Known:
+		return "last use unknown: " + c.why
 	case t.IsZero():
 		return "not used since the issuer started"
 	}

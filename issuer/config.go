@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/url"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -24,7 +23,7 @@ func configCommand(sources *config.Sources) *cobra.Command {
 		Use:   "config",
 		Short: "Show each setting and where it came from",
 		Long: "Show each setting and where its value came from: a flag, an environment variable, a line of the settings file,\n" +
-			"or the default. It shows wrong values too; issuer check names them.",
+			"or the default. Values that break a rule are shown too; issuer check names them.",
 		Example: "  issuer config\n  SIGNET_LEEWAY=10s issuer config --config settings.yaml -o json",
 		Args:    noArgs,
 	}
@@ -36,19 +35,11 @@ func configCommand(sources *config.Sources) *cobra.Command {
 			if from == "" {
 				from = "default"
 			}
-			all = append(all, setting{flag.Name, shown(flag.Value.String()), from})
+			all = append(all, setting{flag.Name, config.Redact(flag.Value.String()), from})
 		})
 		return printAs(cmd.OutOrStdout(), *output, all, func(w io.Writer) error { return printSettings(w, all) })
 	}
 	return cmd
-}
-
-// shown returns a value without the password that an address in it may have.
-func shown(value string) string {
-	if u, err := url.Parse(value); err == nil && u.User != nil {
-		return u.Redacted()
-	}
-	return value
 }
 
 func printSettings(w io.Writer, all []setting) error {

@@ -53,8 +53,9 @@ func operatorOf(s *config.Settings) keeper.Operator {
 
 // wrongUse makes an operator's error one that a person has to mend, with its own hint if it has one.
 func wrongUse(err error) error {
-	if err == nil {
-		return nil
+	var usage *usageError
+	if err == nil || errors.As(err, &usage) {
+		return err
 	}
 	return &usageError{err, ""}
 }
@@ -121,7 +122,7 @@ func waitServed(ctx context.Context, s *config.Settings) error {
 	}
 }
 
-var errNotServed = errors.New("it serves other keys still")
+var errOtherKeys = errors.New("it serves other keys still")
 
 func served(ctx context.Context, s *config.Settings) error {
 	ring, err := keys.Directory(s.KeysDir).Read()
@@ -134,16 +135,16 @@ func served(ctx context.Context, s *config.Settings) error {
 		return err
 	}
 	if got.Len() != want.Len() {
-		return errNotServed
+		return errOtherKeys
 	}
 	for key := range want.All() {
 		if got.Key(key.ID()) == nil {
-			return errNotServed
+			return errOtherKeys
 		}
 	}
 	for _, alg := range keys.Algorithms() {
 		if first(got, alg) != first(want, alg) {
-			return errNotServed
+			return errOtherKeys
 		}
 	}
 	return nil

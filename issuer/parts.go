@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -58,7 +59,10 @@ func (p *parts) openCertificate(log *slog.Logger) error {
 	}
 	certificate, err := server.OpenCertificate(s.TLSCert, s.TLSKey, log, time.Now)
 	p.certificate = certificate
-	return wrongUse(err)
+	if err != nil {
+		return wrongUse(fmt.Errorf("--tls-cert and --tls-key: %w", err))
+	}
+	return nil
 }
 
 // openRegistry reads the registry, or makes the one for development when there is none. Whether it fits keys and settings
@@ -73,6 +77,14 @@ func (p *parts) openRegistry(log *slog.Logger, settingsMakeSense bool) error {
 	}
 	registry, err := clients.Open(clients.LiveConfig{Path: p.settings.Registry, Check: fits, Log: log})
 	p.registry = registry
+	return wrongRegistry(err)
+}
+
+// wrongRegistry names the setting where the registry's own error names only a file.
+func wrongRegistry(err error) error {
+	if wrong := (*clients.FileError)(nil); errors.Is(err, fs.ErrNotExist) && !errors.As(err, &wrong) {
+		err = fmt.Errorf("--registry: %w", err)
+	}
 	return wrongUse(err)
 }
 
@@ -94,19 +106,22 @@ func (p *parts) openDevelopment(fits func(*clients.Registry) error) error {
 // resource wants has a key that signs.
 func (p *parts) fits(registry *clients.Registry) error {
 	s := p.settings
-	if err := policyOf(s).Check(s.JWKSMaxAge, registry.LongestLifetime(), s.Leeway); err != nil {
-		return &usageError{err, policyHint}
+	err := policyOf(s).Check(s.JWKSMaxAge, registry.LongestLifetime(), s.Leeway)
+	if err != nil {
+		err = &usageError{err, policyHint}
 	}
-	return p.checkSigners(registry)
+	return errors.Join(err, p.checkSigners(registry))
 }
 
 func (p *parts) checkSigners(registry *clients.Registry) error {
+	var problems []error
 	for _, alg := range registry.Algorithms() {
 		if _, err := p.keeper.Active(alg, time.Now()); err != nil {
-			return &usageError{err, "if the clock is right, make one: issuer keys generate --alg " + string(alg)}
+			hint := "if the clock is right, make one: issuer keys generate --alg " + string(alg)
+			problems = append(problems, &usageError{err, hint})
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // warn tells what is allowed and should be known.

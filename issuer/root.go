@@ -29,7 +29,7 @@ func rootCommand(getenv func(string) string, stderr io.Writer) *cobra.Command {
 	})
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		var err error
-		if *sources, err = config.Load(cmd.Flags(), getenv); err != nil {
+		if *sources, err = config.Load(cmd.Root().PersistentFlags(), getenv); err != nil {
 			return &usageError{err, "issuer --help lists the settings"}
 		}
 		return nil

@@ -33,7 +33,10 @@ func askRunning(ctx context.Context, s *config.Settings, path string) ([]byte, e
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxRunningAnswer))
-	if err == nil && resp.StatusCode != http.StatusOK {
+	switch {
+	case resp.StatusCode == http.StatusNotFound:
+		err = errNotServed
+	case err == nil && resp.StatusCode != http.StatusOK:
 		err = fmt.Errorf("status %d of %s", resp.StatusCode, path)
 	}
 	return body, err
@@ -75,6 +78,7 @@ func towardsPrivate(s *config.Settings) (transport *http.Transport, scheme strin
 }
 
 var (
+	errNotServed        = errors.New("the issuer that runs does not have it")
 	errNoCertificate    = errors.New("--tls-cert holds no certificate")
 	errOtherCertificate = errors.New("the issuer that runs has another certificate")
 )

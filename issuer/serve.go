@@ -42,6 +42,9 @@ const gcPercent = 400
 
 // serve reads keys and registry, opens the listeners, and serves until ctx ends.
 func serve(ctx context.Context, s *config.Settings, stderr io.Writer) error {
+	hup := make(chan os.Signal, 1) // until somebody listens: it would end the program that is only starting
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	to := logs{newLog(s, stderr), newAudit(s, stderr)}
 	p, err := assemble(s, to)
 	if err != nil {
@@ -109,7 +112,7 @@ func (p *parts) handlers(to logs, remoteKeys oauth.RemoteKeys, stopping *atomic.
 	}
 	endpoint, err := oauth.New(oauth.Config{
 		Issuer:     s.Issuer,
-		Registry:   p.registry,
+		Registry:   func() oauth.Registry { return p.registry.Registry() },
 		Keys:       p.keeper,
 		Spent:      oauth.NewMemorySpent(maxSpentIDs, time.Now),
 		RemoteKeys: remoteKeys,

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -119,12 +118,10 @@ func (b *builder) client(y clientYAML) {
 	}
 	c := &Client{ID: y.ID.text, Name: y.Name.text, Enabled: true}
 	if y.Enabled.present() {
-		enabled, err := strconv.ParseBool(y.Enabled.text)
-		if err != nil {
-			err = errEnabled
+		c.Enabled = y.Enabled.text == "true"
+		if !c.Enabled && y.Enabled.text != "false" {
+			b.check(y.Enabled, errEnabled)
 		}
-		b.check(y.Enabled, err)
-		c.Enabled = enabled
 	}
 	c.Keys = b.keys(y)
 	c.Secrets = b.secrets(y)

@@ -67,6 +67,11 @@ func ReadFile(path string, now time.Time) (*Registry, error) {
 }
 
 func readText(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() { // opening a pipe might not return
+		return nil, fmt.Errorf("reading registry %s: not a regular file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err

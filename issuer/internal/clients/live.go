@@ -47,7 +47,7 @@ func Open(cfg LiveConfig) (*Live, error) {
 		cfg.Now = time.Now
 	}
 	l := &Live{cfg: cfg, paths: []string{cfg.Path}}
-	registry, err := l.read()
+	registry, err := l.readSettled()
 	if err != nil {
 		return nil, err
 	}
@@ -98,12 +98,16 @@ func (l *Live) Run(ctx context.Context, wake <-chan os.Signal) {
 	watch.Run(ctx, l.cfg.Poll, wake, func(now bool) { _ = l.Look(now) })
 }
 
-// Look takes over what the files say if they have changed and stand still, with now in any case. It returns why what they say is not served, which Trouble returns too.
+// Look takes over what the files say if they have changed and stand still, with now in any case. It returns why what they
+// say is not served, which Trouble returns too.
 func (l *Live) Look(now bool) error {
+	if l.cfg.Path == "" { // it is in no file
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.files.Changed(watch.State(l.paths)) || now {
-		registry, err := l.read()
+	if state := watch.State(l.paths); l.files.Changed(state) || now {
+		registry, err := l.read(state)
 		switch {
 		case errors.Is(err, errUnsettled):
 			return l.Trouble() // the next look sees it
@@ -130,19 +134,42 @@ var errUnsettled = errors.New("the registry is being written")
 // maxReads is how often a registry is read in a row to find it and the key files that it names in one state.
 const maxReads = 3
 
-// read reads the registry while its files do not change. Which key files there are it learns by reading, so when they are
-// others than before it reads twice. The error is [errUnsettled] or that of [ReadFile].
-func (l *Live) read() (*Registry, error) {
+// readSettled reads the registry at start, when there is no earlier look to tell whether it stands still.
+func (l *Live) readSettled() (registry *Registry, err error) {
+	err = errUnsettled
+	for i := 0; i < maxReads && errors.Is(err, errUnsettled); i++ {
+		registry, err = l.read(watch.State(l.paths))
+	}
+	return registry, err
+}
+
+// read reads the registry, whose files are in that state now and must be still when it has been read. Which key files
+// there are it learns by reading, so when they are others than before it reads again. The error is [errUnsettled] or that
+// of [ReadFile].
+func (l *Live) read(state string) (*Registry, error) {
 	for range maxReads {
-		paths, state := l.paths, watch.State(l.paths)
+		paths := l.paths
 		registry, err := ReadFile(l.cfg.Path, l.cfg.Now())
 		l.paths = filesOf(l.cfg.Path, registry, err)
-		if slices.Equal(paths, l.paths) && watch.State(paths) == state {
-			l.files.Seen(state)
+		next := watch.State(l.paths) // before the comparison, so that it is of what was read
+		if watch.State(paths) != state {
+			return nil, errUnsettled
+		}
+		if slices.Equal(paths, l.paths) {
+			l.files.Seen(seen(state, err))
 			return registry, err
 		}
+		state = next
 	}
 	return nil, errUnsettled
+}
+
+// seen is the state to remember. A file that could not be read is tried again, though it may not change any more.
+func seen(state string, err error) string {
+	if wrong := (*FileError)(nil); err == nil || errors.As(err, &wrong) {
+		return state
+	}
+	return ""
 }
 
 // filesOf returns the files that a registry was read from, or would have been.

@@ -100,7 +100,7 @@ func (s *Settings) Check() error {
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	if s.Issuer != "" {
 		if err := checkIssuer(s.Issuer); err != nil {
-			problem("--issuer %q: %w", s.Issuer, err)
+			problem("--issuer %q: %w", Redact(s.Issuer), err)
 		} else if s.Registry == "" && strings.HasPrefix(s.Issuer, "https://") {
 			problem("the development registry is for loopback only, and --issuer is %q: give a --registry", s.Issuer)
 		}
@@ -229,6 +229,11 @@ func checkIssuer(issuer string) error {
 	}
 	return nil
 }
+
+// Redact returns a value without the user and password that an address in it may have.
+func Redact(value string) string { return userInfo.ReplaceAllString(value, "//xxxxx@") }
+
+var userInfo = regexp.MustCompile(`//[^/]*@`)
 
 var (
 	plainHost    = regexp.MustCompile(`^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]*)?$`)

@@ -22,7 +22,11 @@ const (
 // every value that is wrong, and where it came from.
 func Load(flags *pflag.FlagSet, getenv func(string) string) (Sources, error) {
 	sources := make(Sources)
-	flags.Visit(func(flag *pflag.Flag) { sources[flag.Name] = "--" + flag.Name })
+	flags.VisitAll(func(flag *pflag.Flag) {
+		if flag.Changed {
+			sources[flag.Name] = "--" + flag.Name
+		}
+	})
 	problems := []error{loadEnvironment(flags, getenv, sources)}
 	path, err := flags.GetString(fileFlag)
 	if err != nil {

@@ -58,7 +58,7 @@ func (e *Endpoint) authenticateAssertion(ctx context.Context, a ask, record *Rec
 	if claims.Issuer == "" || claims.Subject != claims.Issuer || (a.clientID != "" && a.clientID != claims.Issuer) {
 		return nil, notAuthenticated(errAssertionIssuer)
 	}
-	client, refused := e.lookUp(ctx, claims.Issuer, record)
+	client, refused := lookUp(ctx, a.registry, claims.Issuer, record)
 	if refused != nil {
 		return nil, refused
 	}

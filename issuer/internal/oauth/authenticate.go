@@ -21,7 +21,7 @@ func (e *Endpoint) authenticate(ctx context.Context, a ask, record *Record) (*cl
 	if a.method == privateKeyJWT {
 		return e.authenticateAssertion(ctx, a, record)
 	}
-	client, refused := e.lookUp(ctx, a.clientID, record)
+	client, refused := lookUp(ctx, a.registry, a.clientID, record)
 	if refused != nil && refused.Code != InvalidClient {
 		return nil, refused
 	}
@@ -43,8 +43,8 @@ func (e *Endpoint) authenticate(ctx context.Context, a ask, record *Record) (*cl
 }
 
 // lookUp returns the enabled client named id. With an [InvalidClient] the client is nil.
-func (e *Endpoint) lookUp(ctx context.Context, id string, record *Record) (*clients.Client, *Error) {
-	client, err := e.cfg.Registry.Client(ctx, id)
+func lookUp(ctx context.Context, registry Registry, id string, record *Record) (*clients.Client, *Error) {
+	client, err := registry.Client(ctx, id)
 	switch {
 	case errors.Is(err, clients.ErrUnknownClient):
 		return nil, notAuthenticated(err)

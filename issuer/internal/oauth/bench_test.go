@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"example.com/signet/issuer/internal/clients"
 	"example.com/signet/issuer/internal/oauth"
 	"example.com/signet/keys/keystest"
 )
@@ -24,6 +25,29 @@ func BenchmarkRefuse(b *testing.B) {
 				if _, _, err := f.endpoint.Token(b.Context(), r); err == nil {
 					b.Fatal("granted")
 				}
+			}
+		})
+	}
+}
+
+// BenchmarkSecret is the check of a secret by itself, which may take half a microsecond.
+func BenchmarkSecret(b *testing.B) {
+	f := newFixture(b)
+	client := must(f.registry.Client(b.Context(), "undecided"))
+	rows := []struct {
+		name   string
+		client *clients.Client
+		secret string
+	}{
+		{"unknown-client", nil, "wrong"},
+		{"wrong-secret", client, "wrong"},
+		{"right-secret", client, secret},
+	}
+	for _, row := range rows {
+		b.Run(row.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				row.client.MatchSecret(row.secret, f.clock.Now())
 			}
 		})
 	}

@@ -37,8 +37,8 @@ type RemoteKeys interface {
 
 // Config is what an [Endpoint] needs. Issuer, Registry, Keys and Spent are required.
 type Config struct {
-	Issuer     string // the issuer identifier: iss of every token, aud of every assertion
-	Registry   Registry
+	Issuer     string          // the issuer identifier: iss of every token, aud of every assertion
+	Registry   func() Registry // the registry as it is now; a request sees one
 	Keys       Keys
 	Spent      Spent
 	RemoteKeys RemoteKeys    // nil: a client with a jwks_uri is refused as temporarily unavailable
@@ -84,13 +84,14 @@ func New(cfg Config) (*Endpoint, error) {
 func (e *Endpoint) Token(ctx context.Context, r Request) (Response, Record, error) {
 	var record Record
 	a, refused := parse(r)
+	a.registry = e.cfg.Registry()
 	if refused != nil {
-		e.recordAsked(ctx, a, &record)
+		record.asked(ctx, a)
 		return Response{}, record, refused
 	}
 	response, refused := e.answer(ctx, a, &record)
 	if refused != nil {
-		e.recordAsked(ctx, a, &record)
+		record.asked(ctx, a)
 		return Response{}, record, refused
 	}
 	return response, record, nil
@@ -108,7 +109,7 @@ func (e *Endpoint) answer(ctx context.Context, a ask, record *Record) (Response,
 	default:
 		return Response{}, &Error{Code: UnsupportedGrantType, Description: "the only grant_type is client_credentials"}
 	}
-	d, refused := e.decide(ctx, client, a)
+	d, refused := decide(ctx, client, a)
 	if refused != nil {
 		return Response{}, refused
 	}

@@ -190,7 +190,7 @@ func TestSpentFails(t *testing.T) {
 func TestNewNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	full := oauth.Config{Issuer: issuer, Registry: f.registry, Keys: f.ring, Spent: oauth.NewMemorySpent(1, time.Now)}
+	full := oauth.Config{Issuer: issuer, Registry: func() oauth.Registry { return f.registry }, Keys: f.ring, Spent: oauth.NewMemorySpent(1, time.Now)}
 	rows := []struct {
 		name   string
 		remove func(*oauth.Config)

@@ -82,7 +82,7 @@ func newFixture(t testing.TB, change ...func(*oauth.Config)) *fixture {
 		keys.RingKey{Key: keystest.Key(keystest.RS256), SignsFrom: start}))
 	cfg := oauth.Config{
 		Issuer:   issuer,
-		Registry: f.registry,
+		Registry: func() oauth.Registry { return f.registry },
 		Keys:     f.ring,
 		Spent:    oauth.NewMemorySpent(1000, f.clock.Now),
 		Leeway:   leeway,

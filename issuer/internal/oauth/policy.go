@@ -16,7 +16,7 @@ type decision struct {
 }
 
 // decide finds the one resource that the token is for and the scope that it grants there.
-func (e *Endpoint) decide(ctx context.Context, client *clients.Client, a ask) (decision, *Error) {
+func decide(ctx context.Context, client *clients.Client, a ask) (decision, *Error) {
 	grant, refused := chooseGrant(client, a.resources)
 	if refused != nil {
 		return decision{}, refused
@@ -25,7 +25,7 @@ func (e *Endpoint) decide(ctx context.Context, client *clients.Client, a ask) (d
 	if refused != nil {
 		return decision{}, refused
 	}
-	resource, err := e.cfg.Registry.Resource(ctx, grant.Audience)
+	resource, err := a.registry.Resource(ctx, grant.Audience)
 	if errors.Is(err, clients.ErrUnknownResource) {
 		return decision{}, &Error{Code: InvalidTarget, Description: "the resource is unknown or not allowed", Cause: err}
 	}

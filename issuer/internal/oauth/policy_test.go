@@ -142,7 +142,7 @@ func TestLookUpFails(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			row.registry.Registry = f.registry
-			broken := newFixture(t, func(c *oauth.Config) { c.Registry = row.registry })
+			broken := newFixture(t, func(c *oauth.Config) { c.Registry = func() oauth.Registry { return row.registry } })
 			broken.refuse(t, row.request, row.code, row.cause)
 		})
 	}

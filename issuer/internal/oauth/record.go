@@ -22,19 +22,19 @@ type Record struct {
 	TokenID   string         // jti
 }
 
-// recordAsked notes what a refused request asked for.
-func (e *Endpoint) recordAsked(ctx context.Context, a ask, record *Record) {
-	record.Method = string(a.method)
+// asked notes what a refused request asked for.
+func (r *Record) asked(ctx context.Context, a ask) {
+	r.Method = string(a.method)
 	if len(a.resources) != 1 {
 		return
 	}
-	resource, err := e.cfg.Registry.Resource(ctx, a.resources[0])
+	resource, err := a.registry.Resource(ctx, a.resources[0])
 	if err != nil {
 		return
 	}
-	record.Audience = resource.Audience
+	r.Audience = resource.Audience
 	if scope, err := clients.ParseScope(a.scope); err == nil && len(resource.Scopes.Missing(scope)) == 0 {
-		record.Scope = scope.String()
+		r.Scope = scope.String()
 	}
 }
 

@@ -33,6 +33,8 @@ func Methods() []string {
 
 // ask is a request after parsing: each parameter at most once, exactly one way of authenticating.
 type ask struct {
+	registry Registry // as it was when the request came
+
 	grantType string
 	resources []string
 	scope     string

@@ -243,7 +243,7 @@ func TestAuditClientLimitAndFailures(t *testing.T) {
 			"temporarily_unavailable", "too many requests of this client", known},
 		{"no key", func(c *oauth.Config) { c.Now = func() time.Time { return time.Time{} } }, 500,
 			"server_error", "no key signs at this time: ES256", known},
-		{"no registry", func(c *oauth.Config) { c.Registry = brokenRegistry{} }, 503,
+		{"no registry", func(c *oauth.Config) { c.Registry = func() oauth.Registry { return brokenRegistry{} } }, 503,
 			"temporarily_unavailable", "the disk is on fire", known[2:4]},
 	}
 	for _, row := range rows {

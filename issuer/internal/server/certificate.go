@@ -64,19 +64,20 @@ func (c *Certificate) Run(ctx context.Context, wake <-chan os.Signal) {
 }
 
 // Look takes over the files if they have changed and stand still, with now in any case. The two are rarely replaced in
-// one step, so a pair that does not match is tried again when either changes; one that is not valid yet, at each look.
+// one step, and one may be laid before it is valid, so a pair that cannot be used is tried again at each look.
 func (c *Certificate) Look(now bool) {
-	state, was := watch.State(c.paths()), c.Trouble()
-	if !c.files.Changed(state) && !now && !errors.Is(was, errCertificateEarly) {
+	state := watch.State(c.paths())
+	if !c.files.Changed(state) && !now {
 		return
 	}
-	c.files.Seen(state)
 	if err := c.read(); err != nil {
+		was := c.Trouble()
 		if c.trouble.Store(&err); was == nil || was.Error() != err.Error() {
 			c.log.Error("reading the TLS certificate failed; serving the one from before", "cause", err)
 		}
 		return
 	}
+	c.files.Seen(state)
 	c.trouble.Store(nil)
 	c.log.Info("TLS certificate read", "path", c.certFile, "not_after", c.NotAfter())
 }

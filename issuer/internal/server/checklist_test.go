@@ -220,7 +220,7 @@ func (c *checklist) edge(t *testing.T, change ...func(*server.Config)) *edge {
 	own := func(cfg *server.Config) {
 		endpoint, err := oauth.New(oauth.Config{
 			Issuer:   issuer,
-			Registry: c.registry,
+			Registry: func() oauth.Registry { return c.registry },
 			Keys:     cfg.Ring(),
 			Spent:    oauth.NewMemorySpent(10_000, cfg.Now),
 			Leeway:   leeway,

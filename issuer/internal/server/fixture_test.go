@@ -73,7 +73,7 @@ func withEndpoint(t testing.TB, change ...func(*oauth.Config)) func(*server.Conf
 	return func(c *server.Config) {
 		cfg := oauth.Config{
 			Issuer:   issuer,
-			Registry: registryFrom(t, twoClients),
+			Registry: fixed(registryFrom(t, twoClients)),
 			Keys:     c.Ring(),
 			Spent:    oauth.NewMemorySpent(1000, c.Now),
 			Now:      c.Now,

@@ -95,7 +95,7 @@ func (s *site) config(t testing.TB) server.Config {
 	}
 	endpoint, err := oauth.New(oauth.Config{
 		Issuer:   issuer,
-		Registry: readRegistry(t),
+		Registry: fixed(readRegistry(t)),
 		Keys:     ring,
 		Spent:    oauth.NewMemorySpent(100, s.clock.Now),
 		Now:      s.clock.Now,
@@ -135,6 +135,11 @@ func buckets(t testing.TB, n int, now func() time.Time) *limit.Buckets[netip.Pre
 		t.Fatal(err)
 	}
 	return b
+}
+
+// fixed is a registry that is always the same.
+func fixed(registry *clients.Registry) func() oauth.Registry {
+	return func() oauth.Registry { return registry }
 }
 
 func readRegistry(t testing.TB) *clients.Registry {

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// State is what tells one content of files from another without reading them: names, modes, sizes, times and inodes. A
+// State is what tells one content of files from another without reading them: names, modes, owners, sizes, times and inodes. A
 // file that is not there has a state too. Links are followed: where Kubernetes lays files, what counts is what the links
 // point to.
 func State(paths []string) string {
@@ -30,10 +30,11 @@ func State(paths []string) string {
 			continue
 		}
 		var inode uint64
+		var owner, group uint32
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			inode = stat.Ino
+			inode, owner, group = stat.Ino, stat.Uid, stat.Gid
 		}
-		fmt.Fprintf(&state, "%q %v %d %d %d\n", path, info.Mode(), info.Size(), info.ModTime().UnixNano(), inode)
+		fmt.Fprintf(&state, "%q %v %d %d %d %d %d\n", path, info.Mode(), owner, group, info.Size(), info.ModTime().UnixNano(), inode)
 	}
 	return state.String()
 }
