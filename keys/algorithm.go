@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"crypto"
 	"fmt"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
@@ -30,23 +31,37 @@ func ParseAlgorithm(name string) (Algorithm, error) {
 
 // scheme is how one algorithm signs and verifies raw bytes. Both halves are stateless and shared.
 type scheme struct {
-	signer   jws.Signer
-	verifier jws.Verifier
+	sign   func(input []byte, key crypto.Signer) ([]byte, error)
+	verify func(input, signature []byte, key crypto.Signer) bool // key is a publicOnly
 }
 
-var schemes = map[Algorithm]scheme{
-	ES256: newScheme(jwa.ES256),
-	RS256: newScheme(jwa.RS256),
-}
+var (
+	joseES256 = joseSigner(jwa.ES256)
+	joseRS256 = joseSigner(jwa.RS256)
 
-func newScheme(alg jwa.SignatureAlgorithm) scheme {
+	schemes = map[Algorithm]scheme{
+		ES256: {sign: signES256, verify: verifyES256},
+		RS256: {
+			sign:   func(input []byte, key crypto.Signer) ([]byte, error) { return joseRS256.Sign(input, key) },
+			verify: joseVerify(jwa.RS256),
+		},
+	}
+)
+
+func joseSigner(alg jwa.SignatureAlgorithm) jws.Signer {
 	signer, err := jws.NewSigner(alg)
 	if err != nil {
 		panic("keys: no signer for " + alg.String())
 	}
+	return signer
+}
+
+func joseVerify(alg jwa.SignatureAlgorithm) func(input, signature []byte, key crypto.Signer) bool {
 	verifier, err := jws.NewVerifier(alg)
 	if err != nil {
 		panic("keys: no verifier for " + alg.String())
 	}
-	return scheme{signer, verifier}
+	return func(input, signature []byte, key crypto.Signer) bool {
+		return verifier.Verify(input, signature, key) == nil
+	}
 }

@@ -22,10 +22,6 @@ type PrivateKey struct {
 	headers map[Type]string // the encoded header for each type of token
 }
 
-// opaqueSigner hides an ECDSA key's type from the JOSE library, which would otherwise copy the key at each signature
-// and so defeat crypto/ecdsa's cache per key.
-type opaqueSigner struct{ crypto.Signer }
-
 // checkedSigner is an ECDSA signer from outside, such as a driver for a key in hardware. The JOSE library panics on a
 // signature whose numbers are too large for the curve, so none leaves that does not verify.
 type checkedSigner struct {
@@ -70,9 +66,8 @@ func NewPrivateKey(signer crypto.Signer) (*PrivateKey, error) {
 		return nil, err
 	}
 	key := &PrivateKey{public: public, signer: signer, headers: encodeHeaders(public)}
-	if _, isStandard := signer.(*ecdsa.PrivateKey); isStandard {
-		key.signer = opaqueSigner{signer}
-	} else if point, isEC := public.raw.Public().(*ecdsa.PublicKey); isEC {
+	_, isStandard := signer.(*ecdsa.PrivateKey)
+	if point, isEC := public.raw.Public().(*ecdsa.PublicKey); isEC && !isStandard {
 		key.signer = checkedSigner{signer, point}
 	}
 	if err := key.prove(); err != nil {
@@ -105,11 +100,7 @@ func (k *PrivateKey) Algorithm() Algorithm { return k.public.alg }
 
 // MarshalPEM returns the key as PKCS#8 PEM (RFC 7468 §10). It fails for a signer whose key cannot be taken out.
 func (k *PrivateKey) MarshalPEM() ([]byte, error) {
-	signer := k.signer
-	if opaque, ok := signer.(opaqueSigner); ok {
-		signer = opaque.Signer
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(signer)
+	der, err := x509.MarshalPKCS8PrivateKey(k.signer)
 	if err != nil {
 		return nil, fmt.Errorf("%w: encoding: %w", ErrKey, err)
 	}
@@ -127,5 +118,5 @@ func (k PrivateKey) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, k.Str
 func (k PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 func (k *PrivateKey) sign(input []byte) ([]byte, error) {
-	return schemes[k.public.alg].signer.Sign(input, k.signer)
+	return schemes[k.public.alg].sign(input, k.signer)
 }

@@ -98,7 +98,7 @@ func (k *PublicKey) MarshalPEM() ([]byte, error) {
 
 // verify reports whether signature is the key's over input.
 func (k *PublicKey) verify(input, signature []byte) bool {
-	return schemes[k.alg].verifier.Verify(input, signature, k.raw) == nil
+	return schemes[k.alg].verify(input, signature, k.raw)
 }
 
 // algorithmOf returns the one algorithm that raw is for, after checking that raw is strong enough and well formed.
