@@ -5,18 +5,21 @@ set -eu
 
 usage() {
 	cat <<'END'
-Usage: scripts/bench.sh [--rounds N] [--write]
+Usage: scripts/bench.sh [--load] [--rounds N] [--write]
 
 Prints a Markdown table of the benchmarks. It takes about a second a round.
 
-  --rounds N  how often each benchmark runs (default 41)
-  --write     write the table to scripts/bench/RESULTS.md too
+  --load      compare the issuer over HTTP with the least that a token endpoint can do, instead of running benchmarks;
+              fifteen seconds a round; on Linux, and only on a machine that does nothing else
+  --rounds N  how often each benchmark runs (default 41; with --load 11)
+  --write     write the table to scripts/bench/RESULTS.md too; with --load to scripts/bench/LOAD.md
   -h, --help  show this text
 END
 }
 
-packages='keys issuer/internal/server' # the packages with benchmarks, as folders
-rounds=41
+packages='keys issuer/internal/oauth issuer/internal/server' # the packages with benchmarks, as folders
+rounds=
+load=
 write=
 
 wrong_usage() {
@@ -31,9 +34,10 @@ while [ $# -gt 0 ]; do
 		usage
 		exit 0
 		;;
+	--load) load=yes ;;
 	--write) write=yes ;;
 	--rounds)
-		[ $# -ge 2 ] || wrong_usage '--rounds needs a value'
+		[ $# -ge 2 ] && [ -n "$2" ] || wrong_usage '--rounds needs a value'
 		rounds=$2
 		shift
 		;;
@@ -41,8 +45,15 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
+if [ -n "$load" ]; then
+	: "${rounds:=11}"
+	results=LOAD.md
+else
+	: "${rounds:=41}"
+	results=RESULTS.md
+fi
 case $rounds in
-'' | 0* | *[!0-9]*) wrong_usage "not a number of rounds: $rounds" ;;
+0* | *[!0-9]*) wrong_usage "not a number of rounds: $rounds" ;;
 esac
 
 cd "$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)"
@@ -52,7 +63,7 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# The binaries are built before anything is measured.
+# All binaries are built before anything is measured.
 build() {
 	for package in $packages; do
 		go test -c -o "$tmp/$(printf %s "$package" | tr / -).test" "./$package"
@@ -72,9 +83,30 @@ measure() {
 	done
 }
 
-build
-measure
-jwx=$(go list -m -f '{{.Version}}' github.com/lestrrat-go/jwx/v2)
-"$tmp/table" -jwx "$jwx" -date "$(date -u +%Y-%m-%d)" <"$tmp/output" >"$tmp/results.md"
+benchmarks() {
+	build
+	measure
+	jwx=$(go list -m -f '{{.Version}}' github.com/lestrrat-go/jwx/v2)
+	"$tmp/table" -jwx "$jwx" -date "$date" <"$tmp/output"
+}
+
+# The servers get the last core for themselves and the load comes from the first, where they can be told apart.
+compare_load() {
+	go build -o "$tmp/issuer" ./issuer
+	go -C scripts/bench build -o "$tmp/" ./bare ./load
+	cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)
+	set -- "$tmp/load" -issuer "$tmp/issuer" -bare "$tmp/bare" -cpu "${cpu:-unknown}" -date "$date" -rounds "$rounds"
+	if command -v taskset >/dev/null && [ "$(nproc)" -gt 1 ]; then
+		set -- taskset -c 0 "$@" -core $(($(nproc) - 1))
+	fi
+	"$@"
+}
+
+date=$(date -u +%Y-%m-%d)
+if [ -n "$load" ]; then
+	compare_load >"$tmp/results.md"
+else
+	benchmarks >"$tmp/results.md"
+fi
 cat "$tmp/results.md"
-[ -z "$write" ] || cp "$tmp/results.md" "$root/scripts/bench/RESULTS.md"
+[ -z "$write" ] || cp "$tmp/results.md" "$root/scripts/bench/$results"

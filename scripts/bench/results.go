@@ -118,28 +118,3 @@ func (r *results) checkRounds() error {
 }
 
 func (r *results) rounds() int { return len(r.series[r.names[0]].ns) }
-
-// quantile returns the value below which the part q of values lies, between two of them by proportion.
-func quantile(values []float64, q float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	if len(sorted) == 0 {
-		return 0
-	}
-	position := q * float64(len(sorted)-1)
-	i := int(position)
-	if i+1 == len(sorted) {
-		return sorted[i]
-	}
-	return sorted[i] + (position-float64(i))*(sorted[i+1]-sorted[i])
-}
-
-func median(values []float64) float64 { return quantile(values, 0.5) }
-
-// ratios divides the measurements of two benchmarks round by round.
-func ratios(over, under *series) []float64 {
-	quotients := make([]float64, len(over.ns))
-	for i := range quotients {
-		quotients[i] = over.ns[i] / under.ns[i]
-	}
-	return quotients
-}

@@ -95,26 +95,3 @@ func TestNamesWithNumbers(t *testing.T) {
 		})
 	}
 }
-
-func TestQuantile(t *testing.T) {
-	tests := []struct {
-		name   string
-		values []float64
-		q      float64
-		want   float64
-	}{
-		{"none", nil, 0.5, 0},
-		{"one", []float64{7}, 0.5, 7},
-		{"odd, unsorted", []float64{9, 1, 5}, 0.5, 5},
-		{"even", []float64{4, 1, 2, 3}, 0.5, 2.5},
-		{"lower quartile", []float64{1, 2, 3, 4, 5}, 0.25, 2},
-		{"largest", []float64{1, 2, 3}, 1, 3},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := quantile(tt.values, tt.q); got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-		})
-	}
-}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"example.com/signet/scripts/bench/internal/stats"
 )
 
 // heading is what the table's reader must know of the measurement besides its numbers.
@@ -42,10 +44,10 @@ func (r *results) writePairs(b *strings.Builder) {
 		b.WriteString(head)
 		head = ""
 		one := r.series[name]
-		each := ratios(one, other)
+		each := stats.Ratios(one.ns, other.ns)
 		fmt.Fprintf(b, "| %s | %s | %s | %.3f | %.3f (%.3f–%.3f) | %.0f | %.0f |\n",
-			stem, ns(one), ns(other), median(one.ns)/median(other.ns),
-			median(each), quantile(each, 0.25), quantile(each, 0.75), median(one.allocs), median(other.allocs))
+			stem, ns(one), ns(other), stats.Median(one.ns)/stats.Median(other.ns),
+			stats.Median(each), stats.Quantile(each, 0.25), stats.Quantile(each, 0.75), stats.Median(one.allocs), stats.Median(other.allocs))
 	}
 }
 
@@ -57,7 +59,7 @@ func (r *results) writeSingles(b *strings.Builder) {
 		}
 		b.WriteString(head)
 		head = ""
-		fmt.Fprintf(b, "| %s | %s | %.0f |\n", name, ns(r.series[name]), median(r.series[name].allocs))
+		fmt.Fprintf(b, "| %s | %s | %.0f |\n", name, ns(r.series[name]), stats.Median(r.series[name].allocs))
 	}
 }
 
@@ -71,7 +73,7 @@ func (r *results) isPaired(name string) bool {
 
 // ns is the median time with as many digits as mean something.
 func ns(s *series) string {
-	value := median(s.ns)
+	value := stats.Median(s.ns)
 	if value < 100 {
 		return strconv.FormatFloat(value, 'f', 1, 64)
 	}
