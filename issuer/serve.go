@@ -158,7 +158,7 @@ func (p *parts) registryStatus() server.RegistryStatus {
 }
 
 func (p *parts) clientStatus(id string) (server.ClientStatus, error) {
-	client, err := p.registry.Client(context.Background(), id)
+	client, err := p.registry.Registry().Client(context.Background(), id)
 	if errors.Is(err, clients.ErrUnknownClient) {
 		err = server.ErrNoClient
 	}

@@ -37,7 +37,7 @@ while [ $# -gt 0 ]; do
 	--load) load=yes ;;
 	--write) write=yes ;;
 	--rounds)
-		[ $# -ge 2 ] && [ -n "$2" ] || wrong_usage '--rounds needs a value'
+		[ -n "${2:-}" ] || wrong_usage '--rounds needs a value'
 		rounds=$2
 		shift
 		;;

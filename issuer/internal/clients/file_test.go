@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -234,8 +235,15 @@ func TestReadFileMissing(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	_, err = clients.ReadFile(t.TempDir(), time.Now())
-	if err == nil || !strings.Contains(err.Error(), "is a directory") {
+	if err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("a directory: error %v", err)
+	}
+	pipe := filepath.Join(t.TempDir(), "registry.yaml")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = clients.ReadFile(pipe, time.Now()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a pipe that nobody writes to: error %v", err)
 	}
 }
 

@@ -68,16 +68,6 @@ func Fixed(registry *Registry) *Live {
 // Registry returns the registry as it is now.
 func (l *Live) Registry() *Registry { return l.current.Load() }
 
-// Client is Registry().Client.
-func (l *Live) Client(ctx context.Context, id string) (*Client, error) {
-	return l.Registry().Client(ctx, id)
-}
-
-// Resource is Registry().Resource.
-func (l *Live) Resource(ctx context.Context, audience string) (*Resource, error) {
-	return l.Registry().Resource(ctx, audience)
-}
-
 // Loaded returns when the registry that is served was taken over.
 func (l *Live) Loaded() time.Time { return time.Unix(0, l.loaded.Load()) }
 

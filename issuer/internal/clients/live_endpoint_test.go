@@ -92,4 +92,4 @@ func endpoint(t *testing.T, f *liveFile) func(id string) oauth.Code {
 	}
 }
 
-var _ oauth.Registry = (*clients.Live)(nil)
+var _ oauth.Registry = (*clients.Registry)(nil)

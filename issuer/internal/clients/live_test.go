@@ -131,19 +131,19 @@ func TestLiveRefuses(t *testing.T) {
 			text := generation(2, 3)
 			f.write(text[:len(text)-3])
 		}, "reading registry PATH: line 15: not YAML, here or just below: did not find expected ',' or '}'"},
-		{"deleted", func(f *liveFile) { f.must(os.Remove(f.path)) }, "open PATH: no such file or directory"},
+		{"deleted", func(f *liveFile) { f.must(os.Remove(f.path)) }, "stat PATH: no such file or directory"},
 		{"a directory", func(f *liveFile) {
 			f.must(os.Remove(f.path))
 			f.must(os.Mkdir(f.path, 0o700))
-		}, "reading registry PATH: read PATH: is a directory"},
+		}, "reading registry PATH: not a regular file"},
 		{"a link to nothing", func(f *liveFile) {
 			f.must(os.Remove(f.path))
 			f.must(os.Symlink("nothing", f.path))
-		}, "open PATH: no such file or directory"},
+		}, "stat PATH: no such file or directory"},
 		{"a link to itself", func(f *liveFile) {
 			f.must(os.Remove(f.path))
 			f.must(os.Symlink(f.path, f.path))
-		}, "open PATH: too many levels of symbolic links"},
+		}, "stat PATH: too many levels of symbolic links"},
 		{"unreadable", func(f *liveFile) {
 			if os.Getuid() == 0 {
 				f.t.Skip("nothing is unreadable to root")
@@ -288,7 +288,7 @@ func TestLiveForgetsWhatDidNotFit(t *testing.T) {
 		change func(f *liveFile)
 		want   string
 	}{
-		{"gone", func(f *liveFile) { f.must(os.Remove(f.path)) }, "open PATH: no such file or directory"},
+		{"gone", func(f *liveFile) { f.must(os.Remove(f.path)) }, "stat PATH: no such file or directory"},
 		{"a mistake", func(f *liveFile) { f.replace("") }, "reading registry PATH: the file is empty"},
 		{"as it was served", func(f *liveFile) { f.replace(generation(1, 3)) }, ""},
 	}
@@ -367,16 +367,16 @@ func TestFixed(t *testing.T) {
 	if loaded := live.Loaded(); loaded.Before(before) || loaded.After(time.Now()) {
 		t.Errorf("loaded %v", loaded)
 	}
-	if _, err := live.Client(t.Context(), clients.DevelopmentClient); err != nil {
+	if _, err := live.Registry().Client(t.Context(), clients.DevelopmentClient); err != nil {
 		t.Error(err)
 	}
-	if _, err := live.Client(t.Context(), "nobody"); !errors.Is(err, clients.ErrUnknownClient) {
+	if _, err := live.Registry().Client(t.Context(), "nobody"); !errors.Is(err, clients.ErrUnknownClient) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := live.Resource(t.Context(), clients.DevelopmentAudience); err != nil {
+	if _, err := live.Registry().Resource(t.Context(), clients.DevelopmentAudience); err != nil {
 		t.Error(err)
 	}
-	if _, err := live.Resource(t.Context(), "https://nowhere.example.com"); !errors.Is(err, clients.ErrUnknownResource) {
+	if _, err := live.Registry().Resource(t.Context(), "https://nowhere.example.com"); !errors.Is(err, clients.ErrUnknownResource) {
 		t.Errorf("error %v", err)
 	}
 	if err := live.Look(false); err != nil {

@@ -244,7 +244,7 @@ func usesYAML(list string) string {
 
 // secret is the client's secret as it is served.
 func (f *liveFile) secret(id string, i int) *clients.Secret {
-	client, err := f.live.Client(f.t.Context(), id)
+	client, err := f.live.Registry().Client(f.t.Context(), id)
 	if err != nil {
 		panic(fmt.Sprint(id, ": ", err)) // it may not be the test's goroutine
 	}
