@@ -219,7 +219,8 @@ func TestRevocationUnderLoad(t *testing.T) {
 			l.present(quiet, old)
 		}
 		kids := row.kids(publishedKeys(t, l, issuer))
-		command := append([]string{"keys", "revoke", "--wait", "--listen", strings.TrimPrefix(issuer.url, "http://")}, args...)
+		command := append([]string{"keys", "revoke", "--wait", "--private-listen",
+			strings.TrimPrefix(issuer.private, "http://")}, args...)
 		over := l.revoke(kids, maxAge+time.Second, func() {
 			w.command("issuer", append(command, row.args(kids)...)...).mustRun(t)
 		})

@@ -183,7 +183,7 @@ func TestMetadataAnswers(t *testing.T) {
 		}, tokens.ErrAnswer, "neither https nor loopback"},
 		{"token_endpoint with loopback as user", func(i *issuer) http.HandlerFunc {
 			return metadata(i.URL, "http://127.0.0.1@evil.example/")
-		}, tokens.ErrAnswer, "neither https nor loopback"},
+		}, tokens.ErrAnswer, "it has a user or fragment"},
 		{"token_endpoint relative", func(i *issuer) http.HandlerFunc { return metadata(i.URL, "/oauth2/token") }, tokens.ErrAnswer, "not absolute"},
 		{"token_endpoint a file", func(i *issuer) http.HandlerFunc { return metadata(i.URL, "file:///etc/passwd") }, tokens.ErrAnswer, "not absolute"},
 		{"HTML", func(*issuer) http.HandlerFunc { return answer(200, "<html>") }, tokens.ErrAnswer, "unusable document"},

@@ -48,7 +48,7 @@ func TestNew(t *testing.T) {
 		{"origin of another scheme", func(c *tokens.Config) { c.Origin = "ftp://orders.example.com" },
 			`tokens: origin: URL not allowed: "ftp://orders.example.com" is neither https nor loopback`},
 		{"origin malformed", func(c *tokens.Config) { c.Origin = "https://[::1" },
-			`tokens: origin: URL not allowed: "https://[::1" is not absolute`},
+			`tokens: origin: URL not allowed: not a URL`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
