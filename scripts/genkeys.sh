@@ -250,13 +250,18 @@ publish_private() {
 	fi
 }
 
+# is_half PUBLIC PRIVATE reports whether the two are halves of one pair.
+is_half() { [ "$(openssl pkey -pubin -in "$1" -outform DER 2>/dev/null | hex)" = "$(public_der "$2" | hex)" ]; }
+
 # public_half PRIVATE PUBLIC writes the public half beside the private key. One that is there already is replaced only
 # with --force; a file that is right is left alone.
 public_half() {
 	start_file "$out/client"
-	run_openssl pkey -in "$1" -passin pass: -pubout -out "$tmp"
-	[ "$(openssl pkey -pubin -in "$tmp" -outform DER 2>/dev/null | hex)" = "$(public_der "$1" | hex)" ] ||
-		fail "openssl wrote no usable public key" "check the disk's free space"
+	for _ in 1 2 3 4 5; do # another run with --force may replace the private key in between
+		run_openssl pkey -in "$1" -passin pass: -pubout -out "$tmp"
+		! is_half "$tmp" "$1" || break
+	done
+	is_half "$tmp" "$1" || fail "openssl wrote no usable public key" "check the disk's free space"
 	if [ -z "$force" ] && exists "$2"; then
 		[ "$(cat "$2")" = "$(cat "$tmp")" ] ||
 			fail "$2 is not the public half of $1" 'remove it, then run this again to have it written anew'
