@@ -310,6 +310,7 @@ func (r *reader) compileSnippets(t *testing.T) {
 	const frame = `package main
 
 import (
+	"context"
 	"log"
 	"net/http"
 
@@ -326,9 +327,15 @@ var (
 	_ = verify.New
 )
 
+var _ context.Context
+
+func count(string) {}
+
 func snippet(orders http.Handler, key *keys.PrivateKey) {
 	var client *http.Client
-%s	_ = client
+	var verifier *verify.Verifier
+	var err error
+%s	_, _, _ = client, verifier, err
 }
 
 func main() { snippet(nil, nil) }
@@ -342,7 +349,7 @@ func main() { snippet(nil, nil) }
 			continue
 		}
 		count++
-		r.write("snippet/main.go", fmt.Sprintf(frame, strings.ReplaceAll(b.text, "client :=", "client =")))
+		r.write("snippet/main.go", fmt.Sprintf(frame, strings.NewReplacer("client :=", "client =", "verifier, err :=", "verifier, err =").Replace(b.text)))
 		if out, err := r.command("go build -o /dev/null ./snippet").CombinedOutput(); err != nil {
 			t.Errorf("README.md:%d: %v\n%s", b.line, err, out)
 		}

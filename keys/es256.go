@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
-	"math/big"
 )
 
 const coordinateSize = 32 // octets of r, and of s
@@ -30,14 +29,29 @@ func signES256(input []byte, key crypto.Signer) ([]byte, error) {
 
 // verifyES256 verifies with crypto/ecdsa itself (RFC 7518 §3.4): r and s in 32 octets each. The JOSE library checks each
 // time that the point is on the curve, which was done when the key came in, and costs 4 %.
-func verifyES256(input, signature []byte, key crypto.Signer) bool {
+func verifyES256(input string, signature []byte, key crypto.Signer) bool {
 	public, isEC := key.Public().(*ecdsa.PublicKey)
 	if !isEC || len(signature) != 2*coordinateSize {
 		return false
 	}
-	var r, s big.Int
-	r.SetBytes(signature[:coordinateSize])
-	s.SetBytes(signature[coordinateSize:])
-	digest := sha256.Sum256(input)
-	return ecdsa.Verify(public, digest[:], &r, &s)
+	der := append(make([]byte, 0, maxDERSize), 0x30, 0) // SEQUENCE
+	der = appendInteger(der, signature[:coordinateSize])
+	der = appendInteger(der, signature[coordinateSize:])
+	der[1] = byte(len(der) - 2)
+	digest := digestOf(input)
+	return ecdsa.VerifyASN1(public, digest[:], der)
+}
+
+const maxDERSize = 2 + 2*(3+coordinateSize)
+
+// appendInteger appends an unsigned number as a DER INTEGER (X.690 §8.3): without leading zeros, but one where the first
+// bit would make it negative.
+func appendInteger(der, number []byte) []byte {
+	for len(number) > 1 && number[0] == 0 {
+		number = number[1:]
+	}
+	if number[0]&0x80 == 0 {
+		return append(append(der, 2, byte(len(number))), number...)
+	}
+	return append(append(der, 2, byte(len(number)+1), 0), number...)
 }

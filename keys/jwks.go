@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,10 +17,21 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// Limits of [ParseSet].
 const (
-	MaxSetSize = 512 << 10 // octets of a JWK Set document that [ParseSet] reads
-	maxSetKeys = 100
+	MaxSetSize = 512 << 10 // octets of the document
+	MaxSetKeys = 100       // keys in it, odd ones included
 )
+
+// SetLimits bounds the JWK Sets that [SetLimits.Parse] reads. The zero value of a field is the limit of [ParseSet].
+type SetLimits struct {
+	Size int // octets of the document
+	Keys int // keys in it, odd ones included
+}
+
+func (l SetLimits) withDefaults() SetLimits {
+	return SetLimits{Size: cmp.Or(l.Size, MaxSetSize), Keys: cmp.Or(l.Keys, MaxSetKeys)}
+}
 
 // jwkMembers are the members of a JWK that Signet writes and checks (RFC 7517 §4, RFC 7518 §6). The private ones are
 // only there to be noticed.
@@ -58,7 +70,12 @@ func (m *jwkMembers) isPrivate() bool {
 // Different keys under one kid are all left out, for none of them can be told to be the right one. The error wraps
 // [ErrNotSet] when the document as a whole is unusable and [ErrNoKeys] when no key is left.
 func ParseSet(document []byte) (set *Set, skipped []error, err error) {
-	members, err := splitSet(document)
+	return SetLimits{}.Parse(document)
+}
+
+// Parse is [ParseSet] with other limits.
+func (l SetLimits) Parse(document []byte) (set *Set, skipped []error, err error) {
+	members, err := splitSet(document, l.withDefaults())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,9 +99,9 @@ func ParseSet(document []byte) (set *Set, skipped []error, err error) {
 
 // splitSet returns the members of the keys array, each still JSON. The rest of the document is held to the rules of
 // DecodeObject here; what is wrong inside a key is left for ParseJWK to find, so that it costs that key alone.
-func splitSet(document []byte) ([]jsontext.Value, error) {
-	if len(document) > MaxSetSize {
-		return nil, fmt.Errorf("%w: longer than %d octets", ErrNotSet, MaxSetSize)
+func splitSet(document []byte, limits SetLimits) ([]jsontext.Value, error) {
+	if len(document) > limits.Size {
+		return nil, fmt.Errorf("%w: longer than %d octets", ErrNotSet, limits.Size)
 	}
 	document = trimJSONSpace(document)
 	var doc struct {
@@ -96,8 +113,8 @@ func splitSet(document []byte) ([]jsontext.Value, error) {
 		return nil, fmt.Errorf("%w: not strict JSON", ErrNotSet)
 	case doc.Keys.values == nil:
 		return nil, fmt.Errorf("%w: no keys array", ErrNotSet)
-	case len(doc.Keys.values) > maxSetKeys:
-		return nil, fmt.Errorf("%w: %d keys, at most %d are read", ErrNotSet, len(doc.Keys.values), maxSetKeys)
+	case len(doc.Keys.values) > limits.Keys:
+		return nil, fmt.Errorf("%w: %d keys, at most %d are read", ErrNotSet, len(doc.Keys.values), limits.Keys)
 	}
 	rest := slices.Concat(document[:doc.Keys.start], []byte("null"), document[doc.Keys.end:])
 	if err := DecodeObject(rest, &struct{}{}); err != nil {

@@ -83,7 +83,7 @@ func (k *PrivateKey) prove() error {
 	if err != nil {
 		return fmt.Errorf("%w: proving the pair: %w", ErrKey, err)
 	}
-	if !k.public.verify(probe, signature) {
+	if !k.public.verify(string(probe), signature) {
 		return fmt.Errorf("%w: its public half does not verify what it signs", ErrKey)
 	}
 	return nil

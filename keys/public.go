@@ -97,7 +97,7 @@ func (k *PublicKey) MarshalPEM() ([]byte, error) {
 }
 
 // verify reports whether signature is the key's over input.
-func (k *PublicKey) verify(input, signature []byte) bool {
+func (k *PublicKey) verify(input string, signature []byte) bool {
 	return schemes[k.alg].verify(input, signature, k.raw)
 }
 

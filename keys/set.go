@@ -72,6 +72,14 @@ func (s *Set) Key(id string) *PublicKey {
 	return s.byID[id]
 }
 
+// Equal reports whether both have the same keys under the same kids in the same order.
+func (s *Set) Equal(other *Set) bool {
+	if s.Len() == 0 || other.Len() == 0 {
+		return s.Len() == other.Len()
+	}
+	return slices.EqualFunc(s.keys, other.keys, (*PublicKey).Equal)
+}
+
 var (
 	errUnknownKey  = error(&rule{ErrUnknownKey, "kid is not in the set"})
 	errMismatch    = error(&rule{ErrAlgorithm, "header and key name different algorithms"})

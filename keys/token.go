@@ -33,7 +33,7 @@ type Token struct {
 // a [Token].
 type Unverified struct {
 	header    Header
-	input     []byte // header and payload as the signature covers them, encoded
+	input     string // header and payload as the signature covers them, encoded
 	payload   []byte
 	signature []byte
 }
@@ -101,18 +101,17 @@ func split(token string, known map[string]Header) (Unverified, error) {
 	return decode(token, len(header), len(header)+1+len(payload), known)
 }
 
-// decode decodes the three segments, with the dots at first and last, into one buffer behind a copy of the token.
+// decode decodes the three segments, with the dots at first and last, into one buffer.
 func decode(token string, first, last int, known map[string]Header) (Unverified, error) {
-	buf := append(make([]byte, 0, len(token)+len(token)*3/4), token...)
-	input := buf[:last:last]
-	payload, buf, errP := appendDecoded(buf, input[first+1:])
-	signature, buf, errS := appendDecoded(buf, buf[last+1:len(token)])
+	buf := make([]byte, 0, len(token)*3/4)
+	payload, buf, errP := appendDecoded(buf, token[first+1:last])
+	signature, buf, errS := appendDecoded(buf, token[last+1:])
 	if errP != nil || errS != nil {
 		return Unverified{}, errBase64
 	}
 	header, isKnown := known[token[:first]]
 	if !isKnown {
-		text, _, err := appendDecoded(buf, input[:first])
+		text, _, err := appendDecoded(buf, token[:first])
 		if err != nil {
 			return Unverified{}, errBase64
 		}
@@ -120,29 +119,35 @@ func decode(token string, first, last int, known map[string]Header) (Unverified,
 			return Unverified{}, err
 		}
 	}
-	return Unverified{header: header, input: input, payload: payload, signature: signature}, nil
+	return Unverified{header: header, input: token[:last], payload: payload, signature: signature}, nil
 }
 
 var strictBase64 = base64.RawURLEncoding.Strict()
 
 // appendDecoded decodes segment behind buf. The part it returns cannot grow into what comes after it.
-func appendDecoded(buf, segment []byte) (part, whole []byte, err error) {
+func appendDecoded(buf []byte, segment string) (part, whole []byte, err error) {
 	start := len(buf)
-	whole, err = strictBase64.AppendDecode(buf, segment)
+	whole, err = strictBase64.AppendDecode(buf, []byte(segment))
 	return whole[start:len(whole):len(whole)], whole, err
 }
 
+// header is what is looked at in a header. The last three only have to be absent.
+type header struct {
+	Alg  string         `json:"alg"`
+	Kid  string         `json:"kid"`
+	Typ  string         `json:"typ"`
+	Crit jsontext.Value `json:"crit"`
+	B64  jsontext.Value `json:"b64"`
+	Zip  jsontext.Value `json:"zip"`
+}
+
 func parseHeader(data []byte) (Header, error) {
-	var h struct {
-		Alg  string         `json:"alg"`
-		Kid  string         `json:"kid"`
-		Typ  string         `json:"typ"`
-		Crit jsontext.Value `json:"crit"`
-		B64  jsontext.Value `json:"b64"`
-		Zip  jsontext.Value `json:"zip"`
-	}
-	if err := DecodeObject(data, &h); err != nil {
-		return Header{}, errHeader
+	h, plain := plainHeader(string(data))
+	if !plain {
+		h = new(header)
+		if err := DecodeObject(data, h); err != nil {
+			return Header{}, errHeader
+		}
 	}
 	switch {
 	case h.Crit != nil:
@@ -160,4 +165,25 @@ func parseHeader(data []byte) (Header, error) {
 		return Header{}, errLongKeyID
 	}
 	return Header{Algorithm: alg, KeyID: h.Kid, Type: h.Typ}, nil
+}
+
+// plainHeader reads a header of alg, kid, typ and strings that nobody needs; false means that DecodeObject has to.
+func plainHeader(text string) (h *header, plain bool) {
+	h = new(header)
+	only := true
+	plain = PlainMembers(text, func(name, value string) {
+		content, isString := PlainString(value)
+		only = only && isString
+		switch name {
+		case "alg":
+			h.Alg = content
+		case "kid":
+			h.Kid = content
+		case "typ":
+			h.Typ = content
+		case "crit", "b64", "zip":
+			only = false
+		}
+	})
+	return h, plain && only
 }

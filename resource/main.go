@@ -2,6 +2,8 @@
 // arguments it serves on 127.0.0.1:9000 and trusts the issuer on 127.0.0.1:8080:
 //
 //	go run ./resource
+//
+// With --upstream it stands in front of an application that knows nothing of tokens, and passes authorised requests on.
 package main
 
 import (
@@ -24,6 +26,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

@@ -12,19 +12,51 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 
 	"example.com/signet/resource/bearer"
-	"example.com/signet/resource/verify"
 )
 
-// publicRoutes is the protected API.
-func publicRoutes(verifier *verify.Verifier, log *slog.Logger) http.Handler {
-	guard := bearer.Guard{
-		Verifier: verifier,
-		Refused: func(r *http.Request, reason error) {
-			log.WarnContext(r.Context(), "request refused", "cause", reason, "request_id", requestIDOf(r))
-		},
+// site is what the routes are made of.
+type site struct {
+	verifier bearer.Verifier
+	metadata *bearer.Metadata // nil when the resource has none
+	scopes   []string         // that every request needs
+	identity bearer.IdentityHeaders
+	upstream http.Handler // the application; nil is the demonstration
+	metrics  *metrics
+	log      *slog.Logger
+}
+
+// publicRoutes is what callers reach: what is open to all, and behind the guard everything else, there or not.
+func (s site) publicRoutes() http.Handler {
+	guard := bearer.Guard{Verifier: s.verifier, Metadata: s.metadata, Refused: s.refused}
+	protected := s.protectedRoutes(guard)
+	r := chi.NewRouter()
+	r.Use(requestID, s.logRequests)
+	if s.metadata != nil {
+		r.Handle(s.metadata.Path(), s.metadata)
+	}
+	if s.upstream == nil {
+		r.Handle("/verify", bearer.ForwardAuth{Guard: guard, Headers: s.identity})
+	}
+	r.NotFound(protected.ServeHTTP)
+	r.MethodNotAllowed(protected.ServeHTTP)
+	return r
+}
+
+func (s site) refused(r *http.Request, reason error) {
+	s.log.WarnContext(r.Context(), "request refused", "cause", reason, "request_id", requestIDOf(r))
+}
+
+// protectedRoutes is the application, or the demonstration.
+func (s site) protectedRoutes(guard bearer.Guard) http.Handler {
+	rules := chi.Chain(guard.IsAuthorized)
+	if len(s.scopes) > 0 {
+		rules = append(rules, bearer.RequireScope(s.scopes...))
+	}
+	if s.upstream != nil {
+		return rules.Handler(s.upstream)
 	}
 	r := chi.NewRouter()
-	r.Use(requestID, logRequests(log), guard.IsAuthorized)
+	r.Use(rules...)
 	r.Get("/", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("Super Secret Information\n"))
 	})
@@ -49,9 +81,10 @@ func whoami(w http.ResponseWriter, r *http.Request) {
 	_ = encoder.Encode(all)
 }
 
-// privateRoutes is health, for the operator.
-func privateRoutes(ready func() error) http.Handler {
+// privateRoutes is health and metrics, for the operator.
+func privateRoutes(ready func() error, metrics http.Handler) http.Handler {
 	r := chi.NewRouter()
+	r.Handle("/metrics", metrics)
 	r.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	r.Get("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := ready(); err != nil {
@@ -79,19 +112,22 @@ func requestIDOf(r *http.Request) string {
 	return id
 }
 
-// logRequests writes one line for each request. The query is left out: a careless client may put a token there.
-func logRequests(log *slog.Logger) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			start := time.Now()
-			wrapped := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-			next.ServeHTTP(wrapped, r)
-			log.InfoContext(r.Context(), "request",
+// logRequests writes one line for each request, and counts it. The query is left out: a careless client may put a token
+// there.
+func (s site) logRequests(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		wrapped := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		defer func() { // a proxied answer that breaks off panics, so that the caller sees it
+			took := time.Since(start)
+			s.metrics.onRequest(wrapped.Status(), took)
+			s.log.InfoContext(r.Context(), "request",
 				"method", r.Method,
 				"path", r.URL.Path,
 				"status", wrapped.Status(),
-				"seconds", time.Since(start).Seconds(),
+				"duration_us", took.Microseconds(),
 				"request_id", requestIDOf(r))
-		})
-	}
+		}()
+		next.ServeHTTP(wrapped, r)
+	})
 }

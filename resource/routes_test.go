@@ -25,7 +25,7 @@ func TestLogHoldsNoToken(t *testing.T) {
 	}
 	t.Cleanup(verifier.Close)
 	var log bytes.Buffer
-	routes := publicRoutes(verifier, slog.New(slog.NewTextHandler(&log, nil)))
+	routes := demonstration(verifier, slog.New(slog.NewTextHandler(&log, nil))).publicRoutes()
 	token := keystest.AccessToken(keystest.ES256, keystest.AccessClaims(issuer.Issuer(), keystest.Audience, time.Now()))
 	for _, request := range []func(r *http.Request){
 		func(r *http.Request) { r.Header.Set("Token", token) },
@@ -58,7 +58,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(verifier.Close)
-	routes := publicRoutes(verifier, slog.New(slog.DiscardHandler))
+	routes := demonstration(verifier, slog.New(slog.DiscardHandler)).publicRoutes()
 	for _, path := range []string{"/", "/whoami", "/admin", "/nothing", "/whoami/", "//whoami", "/../admin", "/readyz", "/debug/pprof/"} {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, "PROPFIND"} {
 			w := httptest.NewRecorder()
@@ -68,6 +68,10 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 			}
 		}
 	}
+}
+
+func demonstration(verifier *verify.Verifier, log *slog.Logger) site {
+	return site{verifier: verifier, metrics: newMetrics(nil), log: log}
 }
 
 func TestPrivateRoutes(t *testing.T) {
@@ -81,11 +85,12 @@ func TestPrivateRoutes(t *testing.T) {
 		{"alive when not ready", "/livez", errStopping, 200},
 		{"ready", "/readyz", nil, 200},
 		{"not ready", "/readyz", errors.New("x"), 503},
+		{"metrics", "/metrics", nil, 200},
 		{"nothing else", "/metrics/x", nil, 404},
 		{"not the API", "/", nil, 404},
 	} {
 		w := httptest.NewRecorder()
-		privateRoutes(func() error { return row.ready }).ServeHTTP(w, httptest.NewRequest(http.MethodGet, row.path, nil))
+		privateRoutes(func() error { return row.ready }, newMetrics(nil).handler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, row.path, nil))
 		if w.Code != row.want {
 			t.Errorf("%s: %d", row.name, w.Code)
 		}

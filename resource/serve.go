@@ -9,10 +9,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"example.com/signet/resource/bearer"
+	"example.com/signet/resource/internal/proxy"
 	"example.com/signet/resource/verify"
 )
 
@@ -21,18 +24,10 @@ var errStopping = errors.New("stopping")
 // serve opens the listeners and serves until ctx ends.
 func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	log := newLog(s, stderr)
-	verifier, err := verify.New(verify.Config{
-		Issuer:   s.issuer,
-		Audience: s.audience,
-		JWKSURL:  s.jwksURL,
-		Leeway:   noneIfZero(s.leeway),
-
-		MinRefresh: s.minRefresh,
-		Cooldown:   s.cooldown,
-		Log:        log,
-	})
+	metrics := newMetrics(s.issuers)
+	verifier, err := newVerifier(s, metrics, log)
 	if err != nil {
-		return &usageError{err, "check --issuer, --audience and --jwks-url"}
+		return &usageError{err, "check --issuer, --audience, --jwks-url and --jwks-file"}
 	}
 	defer verifier.Close()
 	public, err := listen(ctx, "--listen", s.listen)
@@ -53,58 +48,113 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		return verifier.Ready()
 	}
 	if s.insecureHTTP {
-		log.Warn("INSECURE: serving plain HTTP; whoever can read the network reads tokens and can use them")
+		log.Warn("INSECURE: plain HTTP beyond loopback; whoever can read the network reads tokens and can use them")
 	}
 	log.Info("resource server serves", "listen", public.Addr().String(), "private_listen", private.Addr().String(),
-		"issuer", s.issuer, "audience", s.audience)
-	err = serveAll(ctx, log, s.shutdownGrace, func() { stopping.Store(true) }, map[net.Listener]http.Handler{
-		public:  publicRoutes(verifier, log),
-		private: privateRoutes(ready),
+		"issuer", strings.Join(s.issuers, " "), "audience", s.audience, "upstream", s.upstream)
+	how := stop{announce: func() { stopping.Store(true) }, delay: s.shutdownDelay, grace: s.shutdownGrace}
+	err = serveAll(ctx, log, how, []served{
+		{public, newSite(s, verifier, metrics, log).publicRoutes()},
+		{private, privateRoutes(ready, metrics.handler())},
 	})
 	log.Info("resource server stopped")
 	return err
 }
 
-// noneIfZero turns the setting "no leeway" into what the library takes for it.
-func noneIfZero(leeway time.Duration) time.Duration {
-	if leeway == 0 {
-		return -1
-	}
-	return leeway
+func newVerifier(s settings, m *metrics, log *slog.Logger) (*verify.Verifier, error) {
+	cfg := s.verifier()
+	cfg.Log = log
+	cfg.OnVerify = func(_ context.Context, outcome verify.Outcome) { m.onVerify(outcome) }
+	cfg.OnFetch = m.onFetch
+	return verify.New(cfg)
 }
 
-// serveAll serves until ctx ends or a server fails, then lets the requests in flight finish.
-func serveAll(ctx context.Context, log *slog.Logger, grace time.Duration, stopping func(),
-	sites map[net.Listener]http.Handler) error {
+func newSite(s settings, verifier bearer.Verifier, m *metrics, log *slog.Logger) site {
+	// An audience that is no URL is fine for tokens; it only has no metadata.
+	metadata, _ := bearer.NewMetadata(bearer.MetadataConfig{
+		Resource: s.audience, AuthorizationServers: s.issuers, Scopes: s.scopes(),
+	})
+	at := site{verifier: verifier, metadata: metadata, scopes: s.scopes(), identity: s.identity(), metrics: m, log: log}
+	if upstream := s.upstreamURL(); upstream != nil {
+		at.upstream = proxy.New(proxy.Config{
+			Upstream: upstream,
+			Headers:  s.identity(),
+			MaxBody:  s.maxBody,
+			Timeout:  s.timeout,
+			Patience: s.timeout,
+			Log:      log,
+			ID:       requestIDOf,
+		})
+	}
+	return at
+}
+
+// served is a handler and the listener, already open, that it is served on.
+type served struct {
+	listener net.Listener
+	handler  http.Handler
+}
+
+// stop says how to stop: announce it, serve on for delay while whoever sends requests here notices, and then let those in
+// flight finish for at most grace.
+type stop struct {
+	announce     func()
+	delay, grace time.Duration
+}
+
+// serveAll serves until ctx ends or a server fails, and then stops as it is told. The last site, the operator's, answers
+// until all others have stopped.
+func serveAll(ctx context.Context, log *slog.Logger, how stop, sites []served) error {
 	failed := make(chan error, len(sites))
 	var servers []*http.Server
-	for listener, handler := range sites {
-		server := &http.Server{
-			Handler:           handler,
-			ReadHeaderTimeout: 5 * time.Second,
-			ReadTimeout:       10 * time.Second,
-			WriteTimeout:      10 * time.Second,
-			IdleTimeout:       2 * time.Minute,
-			MaxHeaderBytes:    32 << 10,
-			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		}
+	for _, site := range sites {
+		server := newServer(site.handler, log)
 		servers = append(servers, server)
-		go func() { failed <- server.Serve(listener) }()
+		go func() { failed <- server.Serve(site.listener) }()
 	}
 	var cause error
 	select {
 	case <-ctx.Done():
 	case cause = <-failed:
 	}
-	stopping()
-	graceful, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	how.announce()
+	if cause == nil {
+		cause = wait(how.delay, failed)
+	}
+	graceful, cancel := context.WithTimeout(context.WithoutCancel(ctx), how.grace)
 	defer cancel()
 	for _, server := range servers {
 		if err := server.Shutdown(graceful); err != nil {
 			cause = errors.Join(cause, fmt.Errorf("stopping: %w", err))
+			_ = server.Close() // cuts off what did not finish in time
 		}
 	}
 	return cause
+}
+
+// newServer has limits for every connection. What is passed on to an application extends them as it flows.
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// wait returns after d, or at once with the error of a server that fails meanwhile.
+func wait(d time.Duration, failed <-chan error) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case err := <-failed:
+		return err
+	case <-timer.C:
+		return nil
+	}
 }
 
 func listen(ctx context.Context, setting, address string) (net.Listener, error) {

@@ -87,7 +87,7 @@ func TestMetadataRefuses(t *testing.T) {
 	}
 }
 
-// The second place is for servers that do not have the first, not for those that fail to answer.
+// The second place is for servers that have nothing at the first, not for those that fail to answer.
 func TestMetadataPlaces(t *testing.T) {
 	t.Parallel()
 	rows := []struct {
@@ -102,8 +102,13 @@ func TestMetadataPlaces(t *testing.T) {
 			[]string{oauthPlace, openidPlace}, nil},
 		{"neither", "", nil, []string{oauthPlace, openidPlace}, remote.ErrFetch},
 		{"500", "", map[string]string{oauthPlace: "status 500", openidPlace: `{"issuer":"%s"}`}, []string{oauthPlace}, remote.ErrFetch},
-		{"403", "", map[string]string{oauthPlace: "status 403", openidPlace: `{"issuer":"%s"}`}, []string{oauthPlace}, remote.ErrFetch},
-		{"410", "", map[string]string{oauthPlace: "status 410", openidPlace: `{"issuer":"%s"}`}, []string{oauthPlace}, remote.ErrFetch},
+		{"429", "", map[string]string{oauthPlace: "status 429", openidPlace: `{"issuer":"%s"}`}, []string{oauthPlace}, remote.ErrFetch},
+		{"403, to whoever is not logged in", "", map[string]string{oauthPlace: "status 403", openidPlace: `{"issuer":"%s"}`},
+			[]string{oauthPlace, openidPlace}, nil},
+		{"410", "", map[string]string{oauthPlace: "status 410", openidPlace: `{"issuer":"%s"}`},
+			[]string{oauthPlace, openidPlace}, nil},
+		{"404, and the second is another's", "", map[string]string{openidPlace: `{"issuer":"%s/b"}`},
+			[]string{oauthPlace, openidPlace}, remote.ErrIssuer},
 		{"a path goes behind the well-known name", "/tenants/a", // RFC 8414 §3.1
 			map[string]string{oauthPlace + "/tenants/a": `{"issuer":"%s/tenants/a"}`}, []string{oauthPlace + "/tenants/a"}, nil},
 		{"and before the other one", "/tenants/a",

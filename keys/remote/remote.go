@@ -4,6 +4,7 @@ package remote
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,15 +29,19 @@ var (
 )
 
 const (
-	timeout      = 5 * time.Second
-	maxSize      = keys.MaxSetSize
-	maxRedirects = 3
+	defaultTimeout  = 5 * time.Second
+	maxMetadataSize = 512 << 10
+	maxRedirects    = 3
 )
 
 // Fetcher fetches documents. The zero value is ready; it is safe for concurrent use.
 type Fetcher struct {
 	// Client sends the requests; nil means [http.DefaultClient]. Its redirect policy is replaced by ours.
 	Client *http.Client
+	// Timeout is how long one document may take, its body included. Zero is 5 s.
+	Timeout time.Duration
+	// Limits are those of a JWK Set.
+	Limits keys.SetLimits
 }
 
 // Metadata is what is read of an issuer's metadata (RFC 8414 §2).
@@ -46,28 +51,32 @@ type Metadata struct {
 	JWKSURI       string `json:"jwks_uri"`       // may be empty
 }
 
-// Metadata fetches the metadata of issuer: from RFC 8414's place, and where the server has nothing there from OpenID
+// Metadata fetches the metadata of issuer: from RFC 8414's place, and where the server has nothing there (4xx) from OpenID
 // Connect Discovery's. The issuer in the document must be the one that was asked, as strings (RFC 8414 §3.3).
 func (f Fetcher) Metadata(ctx context.Context, issuer string) (Metadata, error) {
 	places, err := metadataPlaces(issuer)
 	if err != nil {
 		return Metadata{}, err
 	}
-	var body []byte
-	for _, place := range places {
-		var a answer
-		if a, err = f.get(ctx, place, ""); err == nil {
-			body = a.body
-			break
-		}
-		if a.status != http.StatusNotFound {
-			break
-		}
+	metadata, err := f.metadataAt(ctx, places[0], issuer)
+	if errors.Is(err, errNothingThere) {
+		metadata, err = f.metadataAt(ctx, places[1], issuer)
 	}
-	if err != nil {
+	return metadata, err
+}
+
+// errNothingThere is an answer by a server that has no metadata at that place. Some say 403 to whoever is not logged in.
+var errNothingThere = errors.New("no metadata there")
+
+func (f Fetcher) metadataAt(ctx context.Context, place, issuer string) (Metadata, error) {
+	a, err := f.get(ctx, place, "", maxMetadataSize)
+	switch {
+	case err != nil && 400 <= a.status && a.status < 500 && a.status != http.StatusTooManyRequests:
+		return Metadata{}, fmt.Errorf("asking for the metadata of %s: %w: %w", issuer, errNothingThere, err)
+	case err != nil:
 		return Metadata{}, fmt.Errorf("asking for the metadata of %s: %w", issuer, err)
 	}
-	return readMetadata(issuer, body)
+	return readMetadata(issuer, a.body)
 }
 
 func readMetadata(issuer string, body []byte) (Metadata, error) {
@@ -138,7 +147,7 @@ func (f Fetcher) JWKS(ctx context.Context, address string, previous *Document) (
 	if previous != nil && previous.address == address {
 		etag = previous.etag
 	}
-	a, err := f.get(ctx, address, etag)
+	a, err := f.get(ctx, address, etag, f.maxSetSize())
 	if err != nil {
 		return nil, fmt.Errorf("asking for the JWK Set at %s: %w", address, err)
 	}
@@ -147,12 +156,27 @@ func (f Fetcher) JWKS(ctx context.Context, address string, previous *Document) (
 		same.MaxAge = a.maxAge
 		return &same, nil
 	}
-	set, skipped, err := keys.ParseSet(a.body)
+	set, skipped, err := f.Limits.Parse(a.body)
 	if err != nil {
 		return nil, fmt.Errorf("reading the JWK Set at %s: %w", address, err)
 	}
 	return &Document{Set: set, Skipped: skipped, MaxAge: a.maxAge, address: address, etag: a.etag}, nil
 }
+
+// ReadJWKS reads a JWK Set from r, such as a file, under the same limits. It is to be kept for no time.
+func (f Fetcher) ReadJWKS(r io.Reader) (*Document, error) {
+	body, err := ReadAll(r, f.maxSetSize())
+	if err != nil {
+		return nil, err
+	}
+	set, skipped, err := f.Limits.Parse(body)
+	if err != nil {
+		return nil, err
+	}
+	return &Document{Set: set, Skipped: skipped}, nil
+}
+
+func (f Fetcher) maxSetSize() int64 { return int64(cmp.Or(f.Limits.Size, keys.MaxSetSize)) }
 
 // answer is a response after every check. With an error, only its status is set, if one came.
 type answer struct {
@@ -162,11 +186,12 @@ type answer struct {
 	maxAge time.Duration
 }
 
-func (f Fetcher) get(ctx context.Context, address, etag string) (answer, error) {
+// get fetches a document of at most limit octets.
+func (f Fetcher) get(ctx context.Context, address, etag string, limit int64) (answer, error) {
 	if err := CheckURL(address); err != nil {
 		return answer{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout) // for the body too
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(f.Timeout, defaultTimeout)) // for the body too
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -188,7 +213,7 @@ func (f Fetcher) get(ctx context.Context, address, etag string) (answer, error) 
 	if a.status != http.StatusOK {
 		return answer{status: a.status}, fmt.Errorf("%w: status %d", ErrFetch, a.status)
 	}
-	a.body, err = ReadAll(resp.Body, maxSize)
+	a.body, err = ReadAll(resp.Body, limit)
 	return a, err
 }
 

@@ -27,7 +27,7 @@ func ExampleIsAuthorized() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /orders", func(w http.ResponseWriter, r *http.Request) {
 		claims, _ := bearer.ClaimsFrom(r.Context())
-		fmt.Fprintf(w, "orders for %s", claims.ClientID)
+		fmt.Fprintf(w, "orders for %s", claims.ClientID())
 	})
 	handler := bearer.IsAuthorized(verifier)(mux)
 

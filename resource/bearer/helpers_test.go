@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"example.com/signet/resource/bearer"
@@ -15,6 +16,19 @@ import (
 type fake struct {
 	claims verify.Claims
 	reason error
+}
+
+// claimsOf returns the claims that a payload has.
+func claimsOf(payload string) verify.Claims {
+	claims, err := verify.InsecureClaims([]byte(payload))
+	if err != nil {
+		panic(err)
+	}
+	return claims
+}
+
+func withScope(values ...string) verify.Claims {
+	return claimsOf(`{"scope":"` + strings.Join(values, " ") + `"}`)
 }
 
 var errBad = errors.New("fake: a bad token")

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"example.com/signet/resource/verify/verifytest"
 )
 
 // What Go's client would not send: line breaks and NUL in a header, and space around it. Most of it net/http answers
@@ -15,7 +17,7 @@ import (
 func TestHostileRawRequests(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
-	token := e.genuine()
+	token := e.token
 	middle := len(token) / 2
 	rows := []struct {
 		name   string
@@ -34,7 +36,8 @@ func TestHostileRawRequests(t *testing.T) {
 		{"DEL inside", "Token: " + token[:middle] + "\x7f" + token[middle:], 400, ""},
 		// Obsolete line folding, which net/http reads as one space.
 		{"folded", "Token: " + token[:middle] + "\r\n " + token[middle:], 401, "invalid_token"},
-		{"folded, Bearer", "Authorization: Bearer " + token[:middle] + "\r\n\t" + token[middle:], 400, "invalid_request"},
+		{"folded, Bearer", "Authorization: Bearer " + token[:middle] + "\r\n\t" + token[middle:], 400,
+			"invalid_request"},
 		{"folded behind the scheme", "Authorization: Bearer\r\n " + token, 200, ""}, // one space, as it is meant
 		{"space before the colon", "Token : " + token, 400, ""},
 		{"a name that is no name", "To\x00ken: " + token, 400, ""},
@@ -55,7 +58,7 @@ func TestHostileRawRequests(t *testing.T) {
 			if challenge != want {
 				t.Errorf("WWW-Authenticate %q, want %q", challenge, want)
 			}
-			if leak := sharedText(text, token); leak != "" {
+			if leak := verifytest.Leak(text, token); leak != "" {
 				t.Errorf("%q of the token is in the answer", leak)
 			}
 		})
@@ -74,7 +77,8 @@ func (e *edge) sendRaw(t *testing.T, lines string) (status int, challenge, text 
 	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n"+lines+"\r\nConnection: close\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn,
+		"GET / HTTP/1.1\r\nHost: localhost\r\n"+lines+"\r\nConnection: close\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	var seen strings.Builder

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"example.com/signet/resource/bearer"
-	"example.com/signet/resource/verify"
 )
 
 func TestRequireScope(t *testing.T) {
@@ -28,14 +27,14 @@ func TestRequireScope(t *testing.T) {
 		{"another letter case", []string{"Orders:Read"}, []string{"orders:read"}, false},
 		{"part", []string{"orders"}, []string{"orders:read"}, false},
 		{"more than it", []string{"orders:read:all"}, []string{"orders:read"}, false},
-		{"both in one value", []string{"a b"}, []string{"a", "b"}, false},
-		{"an empty value", []string{""}, []string{"a"}, false},
+		{"a tab is no space", []string{"a\\tb"}, []string{"a"}, false},
+		{"empty values", []string{"", "", ""}, []string{"a"}, false},
 		{"a wildcard", []string{"*"}, []string{"a"}, false},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			c := call(t, fake{claims: verify.Claims{Scope: row.has}}, bearer.RequireScope(row.need...), "Token", "good")
+			c := call(t, fake{claims: withScope(row.has...)}, bearer.RequireScope(row.need...), "Token", "good")
 			if row.ok {
 				if c.StatusCode != http.StatusOK || c.next != 1 || c.reasons != nil {
 					t.Errorf("%d, next %d times, reasons %v", c.StatusCode, c.next, c.reasons)
@@ -76,8 +75,8 @@ func TestRequireScopeWithoutGuard(t *testing.T) {
 // Two guards, one in the other: the inner one's claims count, so that an outer token cannot lend its scope.
 func TestInnerGuardCounts(t *testing.T) {
 	t.Parallel()
-	inner := bearer.IsAuthorized(fake{claims: verify.Claims{Scope: []string{"b"}}})
-	c := call(t, fake{claims: verify.Claims{Scope: []string{"a"}}}, func(next http.Handler) http.Handler {
+	inner := bearer.IsAuthorized(fake{claims: withScope("b")})
+	c := call(t, fake{claims: withScope("a")}, func(next http.Handler) http.Handler {
 		return inner(bearer.RequireScope("a")(next))
 	}, "Token", "good")
 	if c.next != 0 || c.StatusCode != http.StatusForbidden {

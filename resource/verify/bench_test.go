@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,9 +14,10 @@ import (
 	"example.com/signet/resource/verify"
 )
 
-// Pairs for scripts/bench.sh: the whole of Verify, claims and all, and the same signature checked by bare crypto.
+// Pairs for scripts/bench.sh: the whole of Verify at first sight, claims and all, and the same signature checked by bare
+// crypto.
 func BenchmarkVerify(b *testing.B) {
-	bench := newBench(b, verify.Config{})
+	bench := newBench(b, verify.Config{CacheSize: -1})
 	for _, name := range []string{keystest.ES256, keystest.RS256} {
 		alg := string(keystest.Key(name).Algorithm())
 		token := keystest.AccessToken(name, bench.claims)
@@ -71,6 +73,44 @@ func BenchmarkRefuse(b *testing.B) {
 			for b.Loop() {
 				if _, err := bench.verifier.Verify(b.Context(), token); err == nil {
 					b.Fatal("accepted")
+				}
+			}
+		})
+	}
+}
+
+// A token that was verified before, of 1,000 in rotation.
+func BenchmarkSeenBefore(b *testing.B) {
+	bench := newBench(b, verify.Config{})
+	tokens := make([]string, 1000)
+	for i := range tokens {
+		tokens[i] = keystest.AccessToken(keystest.ES256, bench.claims.With("jti", strconv.Quote(rand.Text())))
+		check(b, bench.verifier, tokens[i], nil)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			if _, err := bench.verifier.Verify(b.Context(), tokens[i%len(tokens)]); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+// A token at first sight with the cache on, which cannot hold it for long: what remembering costs.
+func BenchmarkRemember(b *testing.B) {
+	bench := newBench(b, verify.Config{CacheSize: 64 << 10})
+	for _, name := range []string{keystest.ES256, keystest.RS256} {
+		tokens := make([]string, 512)
+		for i := range tokens {
+			tokens[i] = keystest.AccessToken(name, bench.claims.With("jti", strconv.Quote(rand.Text())))
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := bench.verifier.Verify(b.Context(), tokens[i%len(tokens)]); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})

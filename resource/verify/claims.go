@@ -1,107 +1,219 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
+	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"example.com/signet/keys"
 )
 
-// Claims are what a verified access token says (RFC 9068 §2.2). They are not shared: the reader may change them.
-type Claims struct {
-	Issuer    string
-	Subject   string // on whose behalf; the client itself for client credentials
-	ClientID  string // the client that obtained the token
-	Audience  []string
-	Scope     []string // may be empty
-	ID        string   // jti
-	Expires   time.Time
-	IssuedAt  time.Time
-	NotBefore time.Time // zero when the token has none
+// Claims are what a verified access token says (RFC 9068 §2.2). They cannot be changed, so that any number of requests
+// may share them; they are safe for concurrent use. The zero value has no claims.
+type Claims struct{ c *claims }
 
-	payload []byte
-}
-
-// HasScope reports whether the token has the scope value, in this letter case (RFC 6749 §3.3). No token has the empty one.
-func (c Claims) HasScope(value string) bool { return value != "" && slices.Contains(c.Scope, value) }
-
-// Decode decodes all claims into the struct that v points to, as strictly as the token was read: names are matched
-// exactly and each value has the type of its field. Use it for claims that Claims does not have.
-func (c Claims) Decode(v any) error {
-	if err := keys.DecodeObject(c.payload, v); err != nil {
-		return fmt.Errorf("decoding claims: %w", err)
-	}
-	return nil
-}
-
-// rawClaims are the claims as they are written. Decoding it checks every type.
-type rawClaims struct {
-	Issuer       string           `json:"iss"`
-	Subject      string           `json:"sub"`
-	ClientID     string           `json:"client_id"`
+// claims are the claims as they are written. Decoding them checks every type. They never change.
+type claims struct {
+	Issuer       text             `json:"iss"`
+	Subject      text             `json:"sub"`
+	ClientID     text             `json:"client_id"`
 	Audience     keys.Audience    `json:"aud"`
-	Scope        string           `json:"scope"`
-	ID           string           `json:"jti"`
+	Scope        text             `json:"scope"`
+	ID           text             `json:"jti"`
 	Expires      keys.NumericDate `json:"exp"`
 	IssuedAt     keys.NumericDate `json:"iat"`
 	NotBefore    keys.NumericDate `json:"nbf"`
 	Confirmation jsontext.Value   `json:"cnf"`
 
-	payload []byte
+	payload string    // all of it
+	one     [1]string // holds Audience where it has one value
 }
 
-// refusal is a broken rule: made once, so that refusing costs no allocation.
-type refusal struct {
-	kind error
-	text string
+// text is a claim that is a string. Into a plain string null would decode too.
+type text string
+
+var errNotText = errors.New("not a string")
+
+// UnmarshalJSONFrom reads a string strictly.
+func (t *text) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() != jsontext.KindString {
+		return errNotText
+	}
+	return json.UnmarshalDecode(dec, (*string)(t))
 }
 
-func (r *refusal) Error() string { return r.kind.Error() + ": " + r.text }
-func (r *refusal) Unwrap() error { return r.kind }
+var noClaims claims
 
-func refuse(kind error, text string) error { return &refusal{kind, text} }
+func (c Claims) claims() *claims {
+	if c.c == nil {
+		return &noClaims
+	}
+	return c.c
+}
 
-var (
-	errType      = refuse(ErrType, "typ is not at+jwt")
-	errClaims    = refuse(ErrClaims, "not one strict JSON object with claims of the right types")
-	errIssuer    = refuse(ErrIssuer, "iss is not the configured issuer")
-	errAudience  = refuse(ErrAudience, "aud does not contain this resource server")
-	errNoExpiry  = refuse(ErrClaims, "no exp")
-	errExpired   = refuse(ErrExpired, "exp is past")
-	errNotBefore = refuse(ErrNotYetValid, "nbf is in the future")
-	errIssuedAt  = refuse(ErrNotYetValid, "iat is in the future")
-	errMissing   = refuse(ErrClaims, "sub, client_id, jti or iat is missing")
-	errBound     = refuse(ErrConfirmation, "cnf cannot be checked")
-)
+// Issuer returns iss, one of the configured issuers.
+func (c Claims) Issuer() string { return string(c.claims().Issuer) }
 
-func readClaims(payload []byte) (*rawClaims, error) {
-	c := &rawClaims{payload: payload}
+// Subject returns sub, on whose behalf the client calls; with client credentials the client itself.
+func (c Claims) Subject() string { return string(c.claims().Subject) }
+
+// ClientID returns client_id, the client that obtained the token.
+func (c Claims) ClientID() string { return string(c.claims().ClientID) }
+
+// ID returns jti, which no other token of the issuer has.
+func (c Claims) ID() string { return string(c.claims().ID) }
+
+// Audience returns the values of aud, in a slice of the caller's own.
+func (c Claims) Audience() []string { return slices.Clone([]string(c.claims().Audience)) }
+
+// Expires returns exp, in UTC.
+func (c Claims) Expires() time.Time { return c.claims().Expires.Time() }
+
+// IssuedAt returns iat, in UTC.
+func (c Claims) IssuedAt() time.Time { return c.claims().IssuedAt.Time() }
+
+// NotBefore returns nbf, in UTC, and the zero time when the token has none.
+func (c Claims) NotBefore() time.Time { return c.claims().NotBefore.Time() }
+
+// Scope returns the scope values, separated by single spaces (RFC 6749 §3.3); "" when the token has none.
+func (c Claims) Scope() string { return string(c.claims().Scope) }
+
+// Scopes yields the scope values one by one.
+func (c Claims) Scopes() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for value := range strings.SplitSeq(c.Scope(), " ") {
+			if value != "" && !yield(value) { // nothing is between two spaces
+				return
+			}
+		}
+	}
+}
+
+// HasScope reports whether the token has the scope value and all of more, in this letter case (RFC 6749 §3.3). No token has
+// the empty one.
+func (c Claims) HasScope(value string, more ...string) bool {
+	for _, other := range more {
+		if !c.hasScope(other) {
+			return false
+		}
+	}
+	return c.hasScope(value)
+}
+
+func (c Claims) hasScope(value string) bool {
+	for one := range c.Scopes() {
+		if one == value {
+			return true
+		}
+	}
+	return false
+}
+
+// Decode decodes all claims into the struct that v points to, as strictly as the token was read: names are matched
+// exactly and each value has the type of its field, or is null, which is the field's zero. Use it for claims that Claims
+// does not have. What v has for claims that are not in the token stays.
+func (c Claims) Decode(v any) error {
+	if err := keys.DecodeObject([]byte(c.claims().payload), v); err != nil {
+		return fmt.Errorf("decoding claims: %w", err)
+	}
+	return nil
+}
+
+// String names the client and the token, which it does not show.
+func (c Claims) String() string { return fmt.Sprintf("token %q of client %q", c.ID(), c.ClientID()) }
+
+// InsecureClaims returns the claims of payload, the JSON text of a token's claims, without any proof that they are
+// genuine: for tests of code that is given Claims. The error wraps [ErrClaims].
+func InsecureClaims(payload []byte) (Claims, error) {
+	c, err := readClaims(payload)
+	if err != nil {
+		return Claims{}, err
+	}
+	return Claims{c}, nil
+}
+
+func readClaims(payload []byte) (*claims, error) {
+	c := &claims{payload: string(payload)}
+	if c.readPlain() {
+		return c, nil
+	}
+	c = &claims{payload: c.payload}
 	if err := keys.DecodeObject(payload, c); err != nil {
 		return nil, errClaims
 	}
 	return c, nil
 }
 
+// readPlain reads claims that are spelled in the plainest way. False says nothing about them.
+func (c *claims) readPlain() bool {
+	right := true
+	plain := keys.PlainMembers(c.payload, func(name, value string) { right = right && c.setPlain(name, value) })
+	return plain && right
+}
+
+// setPlain sets one claim, and returns false when it is not of the plainest form.
+func (c *claims) setPlain(name, value string) bool {
+	switch name {
+	case "iss":
+		return setText(&c.Issuer, value)
+	case "sub":
+		return setText(&c.Subject, value)
+	case "client_id":
+		return setText(&c.ClientID, value)
+	case "jti":
+		return setText(&c.ID, value)
+	case "scope":
+		return setText(&c.Scope, value)
+	case "exp":
+		return setDate(&c.Expires, value)
+	case "iat":
+		return setDate(&c.IssuedAt, value)
+	case "nbf":
+		return setDate(&c.NotBefore, value)
+	case "aud":
+		audience, isString := keys.PlainString(value)
+		c.one[0], c.Audience = audience, c.one[:]
+		return isString
+	case "cnf":
+		return false
+	}
+	return true
+}
+
+func setText(to *text, value string) bool {
+	content, isString := keys.PlainString(value)
+	*to = text(content)
+	return isString
+}
+
+// setDate sets a moment in whole seconds of this and the next centuries, as nearly all are.
+func setDate(to *keys.NumericDate, value string) bool {
+	seconds, err := strconv.ParseUint(value, 10, 32)
+	*to = keys.NumericDate(seconds)
+	return err == nil && seconds > 0
+}
+
 // check applies the rules that stand after the signature.
-func (c *rawClaims) check(cfg Config, now time.Time) error {
-	latest := now.Add(cfg.Leeway)
+func (c *claims) check(issuer string, cfg *Config, now time.Time) error {
 	switch {
-	case c.Issuer != cfg.Issuer:
+	case string(c.Issuer) != issuer:
 		return errIssuer
 	case !c.Audience.Contains(cfg.Audience):
 		return errAudience
 	case c.Expires == 0:
 		return errNoExpiry
-	case !now.Before(c.Expires.Time().Add(cfg.Leeway)): // RFC 7519 §4.1.4: on or after is too late
-		return errExpired
-	case c.NotBefore.Time().After(latest):
-		return errNotBefore
-	case c.IssuedAt.Time().After(latest):
-		return errIssuedAt
+	}
+	if err := c.checkTimes(cfg.Leeway, now); err != nil {
+		return err
+	}
+	switch {
 	case c.Subject == "" || c.ClientID == "" || c.ID == "" || c.IssuedAt == 0:
 		return errMissing
 	case c.Confirmation != nil:
@@ -110,20 +222,16 @@ func (c *rawClaims) check(cfg Config, now time.Time) error {
 	return nil
 }
 
-func (c *rawClaims) export() Claims {
-	claims := Claims{
-		Issuer:    c.Issuer,
-		Subject:   c.Subject,
-		ClientID:  c.ClientID,
-		Audience:  c.Audience,
-		ID:        c.ID,
-		Expires:   c.Expires.Time(),
-		IssuedAt:  c.IssuedAt.Time(),
-		NotBefore: c.NotBefore.Time(),
-		payload:   c.payload,
+// checkTimes applies the rules that a token can break later on, though it kept them once.
+func (c *claims) checkTimes(leeway time.Duration, now time.Time) error {
+	latest := now.Add(leeway)
+	switch {
+	case !now.Before(c.Expires.Time().Add(leeway)): // RFC 7519 §4.1.4: on or after is too late
+		return errExpired
+	case c.NotBefore.Time().After(latest):
+		return errNotBefore
+	case c.IssuedAt.Time().After(latest):
+		return errIssuedAt
 	}
-	if c.Scope != "" {
-		claims.Scope = strings.Split(c.Scope, " ")
-	}
-	return claims
+	return nil
 }

@@ -19,7 +19,7 @@ func TestIdentity(t *testing.T) {
 	iss := strconv.Quote(b.issuer)
 	rows := []row{
 		{"iss missing", b.without("iss"), verify.ErrIssuer},
-		{"iss null", b.with("iss", "null"), verify.ErrIssuer},
+		{"iss null", b.with("iss", "null"), verify.ErrClaims},
 		{"iss empty", b.with("iss", `""`), verify.ErrIssuer},
 		{"iss with a trailing slash", b.with("iss", strconv.Quote(b.issuer+"/")), verify.ErrIssuer},
 		{"iss with a port too many", b.with("iss", strconv.Quote(b.issuer+"0")), verify.ErrIssuer},

@@ -21,7 +21,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 			server := keystest.NewServer(keystest.Set(keystest.ES256))
 			server.Fail(fail)
 			transport := &http.Transport{}
-			v, err := verify.New(verify.Config{Issuer: server.Issuer(), Audience: audience, HTTPClient: &http.Client{Transport: transport}})
+			v, err := verify.New(verify.Config{Issuer: server.Issuer(), Audience: audience, Fetch: verify.Fetch{Client: &http.Client{Transport: transport}}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -28,7 +28,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(claims.ClientID, "may read orders:", claims.HasScope("orders:read"))
+	fmt.Println(claims.ClientID(), "may read orders:", claims.HasScope("orders:read"))
 
 	_, err = verifier.Verify(context.Background(), token+"A")
 	fmt.Println("tampered with:", err, "-", errors.Is(err, verify.ErrSignature))

@@ -119,7 +119,7 @@ func (b *bubble) client() *http.Client { return &http.Client{Transport: wired{b}
 
 // config is that of a verifier that trusts this issuer.
 func (b *bubble) config() verify.Config {
-	return verify.Config{Issuer: bubbleIssuer, Audience: audience, HTTPClient: b.client()}
+	return verify.Config{Issuer: bubbleIssuer, Audience: audience, Fetch: verify.Fetch{Client: b.client()}}
 }
 
 // change changes the issuer while it serves.

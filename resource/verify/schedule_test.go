@@ -92,7 +92,7 @@ func TestShortMaxStale(t *testing.T) {
 		b := newBubble(keystest.ES256)
 		b.cacheControl = "max-age=86400"
 		cfg := b.config()
-		cfg.MaxStale = 2 * time.Minute
+		cfg.Fetch.MaxStale = 2 * time.Minute
 		v := startBubble(t, cfg)
 		for range 1000 {
 			time.Sleep(5 * time.Second)
@@ -151,8 +151,8 @@ func TestRevokedKey(t *testing.T) {
 	})
 }
 
-// What the metadata say counts at each fetch: bad metadata keep the keys, and a new jwks_uri is followed.
-func TestBadMetadataKeepGoodKeys(t *testing.T) {
+// Bad metadata keep the address from before: the keys that are published there go on being fetched.
+func TestBadMetadataKeepTheAddress(t *testing.T) {
 	t.Parallel()
 	write := func(body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }
@@ -168,13 +168,59 @@ func TestBadMetadataKeepGoodKeys(t *testing.T) {
 				b := newBubble(keystest.ES256)
 				v := startBubble(t, b.config())
 				good, fresh := bubbleToken(keystest.ES256), bubbleToken(keystest.RS256)
-				b.change(func(b *bubble) { b.metadata = metadata; b.set = keystest.Set(keystest.RS256) })
-				time.Sleep(time.Hour)
+				b.change(func(b *bubble) { b.metadata = metadata })
+				time.Sleep(2 * time.Hour)
 				check(t, v, good, nil)
-				b.change(func(b *bubble) { b.metadata = nil })
-				time.Sleep(2 * time.Minute)
+				b.change(func(b *bubble) { b.set = keystest.Set(keystest.RS256) })
+				time.Sleep(5 * time.Minute)
 				check(t, v, fresh, nil)
 				check(t, v, good, verify.ErrUnknownKey)
+			})
+		})
+	}
+}
+
+// An issuer that moves its keys says so in its metadata. A token of a new key is enough to look there, and so is the old
+// address when it fails; otherwise they are read once an hour.
+func TestKeysMove(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		old  http.HandlerFunc // what the old address does afterwards
+		wait time.Duration
+	}{
+		"the old address is gone":       {status(404), 5 * time.Minute},
+		"it goes on with the old keys":  {nil, time.Hour + 5*time.Minute},
+		"the same, and somebody asks":   {nil, cooldown},
+		"it is gone, and somebody asks": {status(404), cooldown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBubble(keystest.ES256)
+				v := startBubble(t, b.config())
+				moved := newBubble(keystest.RS256)
+				b.change(func(b *bubble) {
+					b.jwks = func(w http.ResponseWriter, r *http.Request) {
+						switch {
+						case r.URL.Path == "/moved":
+							moved.ServeHTTP(w, r)
+						case row.old != nil:
+							row.old(w, r)
+						default:
+							document, _ := keystest.Set(keystest.ES256).MarshalJSON()
+							w.Header().Set("Cache-Control", "max-age=300")
+							_, _ = w.Write(document)
+						}
+					}
+					b.metadata = func(w http.ResponseWriter, _ *http.Request) {
+						fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":"%s/moved"}`, bubbleIssuer, bubbleIssuer)
+					}
+				})
+				token := bubbleToken(keystest.RS256)
+				time.Sleep(row.wait)
+				check(t, v, token, nil)
+				if row.wait > cooldown && len(moved.times()) == 0 {
+					t.Error("nobody asked at the new address before the token came")
+				}
 			})
 		})
 	}

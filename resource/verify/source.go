@@ -13,18 +13,9 @@ import (
 )
 
 const (
-	unknownKeyWait = 2 * time.Second // how long a caller with an unknown kid waits at most
-	maxRefresh     = time.Hour
-	defaultMaxAge  = 5 * time.Minute // when the issuer does not say
-	firstRetry     = 250 * time.Millisecond
-	maxRetry       = 5 * time.Second // an issuer that comes up is noticed within this time
-)
-
-var (
-	errNoKeys  = refuse(ErrUnavailable, "none fetched yet")
-	errTooOld  = refuse(ErrUnavailable, "not refreshed for too long")
-	errUnknown = refuse(ErrUnknownKey, "kid is not among the issuer's keys")
-	errWaiting = refuse(ErrUnavailable, "still being fetched")
+	defaultMaxAge = 5 * time.Minute // when the issuer does not say
+	firstRetry    = 250 * time.Millisecond
+	maxRetry      = 5 * time.Second // an issuer that comes up is noticed within this time
 )
 
 // snapshot is the keys as of one fetch. It never changes.
@@ -43,11 +34,14 @@ func (s *snapshot) usable(now time.Time) error {
 	return nil
 }
 
-// source keeps an issuer's keys. One goroutine fetches; everybody else reads the snapshot without a lock.
+// source keeps one issuer's keys. One goroutine fetches; everybody else reads the snapshot without a lock.
 type source struct {
-	cfg     Config
-	fetcher remote.Fetcher
-	latest  atomic.Pointer[snapshot]
+	issuer string
+	cfg    *Config
+	load   func(ctx context.Context, search bool) (*remote.Document, error) // nil: the keys never change
+	latest atomic.Pointer[snapshot]
+
+	changed func() // called when there are other keys than before
 
 	stop    context.CancelFunc
 	stopped chan struct{} // closed when the goroutine has ended
@@ -56,52 +50,63 @@ type source struct {
 	mu      sync.Mutex
 	flight  chan struct{} // guarded by mu: closed when the fetch that is wanted or under way ends; nil when none is
 	lastTry time.Time     // guarded by mu: when the last fetch ended
-
-	previous *remote.Document // owned by the goroutine
 }
 
-// startSource starts fetching.
-func startSource(cfg Config) *source {
-	ctx, cancel := context.WithCancel(context.Background())
+// newSource returns a source that does not fetch yet. One with a file has read it: a mistake in the name shows at once.
+func newSource(issuer Issuer, cfg *Config) (*source, error) {
 	s := &source{
+		issuer:  issuer.ID,
 		cfg:     cfg,
-		fetcher: remote.Fetcher{Client: cfg.HTTPClient},
-		stop:    cancel,
+		stop:    func() {},
 		stopped: make(chan struct{}),
 		wake:    make(chan struct{}, 1),
-		flight:  make(chan struct{}), // the first fetch
 	}
 	s.latest.Store(&snapshot{})
-	go s.run(ctx)
-	return s
+	if issuer.JWKS != nil {
+		s.latest.Store(&snapshot{set: issuer.JWKS, goodFor: endOfTime})
+		return s, nil
+	}
+	loader := newLoader(issuer, cfg)
+	s.load = loader.load
+	if issuer.JWKSFile != "" {
+		if _, err := s.fetch(context.Background(), false); err != nil {
+			return nil, fmt.Errorf("verify: %w", err)
+		}
+	}
+	return s, nil
 }
 
-func (s *source) close() {
-	s.stop()
-	<-s.stopped
+// endOfTime is after every moment that a token can name.
+var endOfTime = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// start starts fetching, where there is something to fetch.
+func (s *source) start() {
+	if s.load == nil {
+		close(s.stopped)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.flight = make(chan struct{}) // the first fetch
+	go s.run(ctx)
 }
 
 func (s *source) current() *snapshot { return s.latest.Load() }
 
 // await returns a snapshot that knows kid. It joins the fetch that is under way, or asks for one unless the last was a
-// moment ago: unknown kids are free to invent, fetches are not.
+// moment ago: unknown kids are free to invent, fetches are not. An issuer that does not answer is no reason to call the
+// token anything but unknown, as long as there are usable keys: bad tokens are refused as such throughout.
 func (s *source) await(ctx context.Context, kid string) (*snapshot, error) {
-	timer := time.NewTimer(unknownKeyWait)
-	defer timer.Stop()
 	for range 2 { // a fetch that was under way already may have been answered before the key was there
 		flight := s.join()
 		if flight == nil {
 			break
 		}
-		select {
-		case <-flight:
-		case <-s.stopped:
-		case <-timer.C: // whether the issuer publishes the key is not known, so this is no verdict on the token
-			return nil, errWaiting
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", errWaiting, ctx.Err())
+		landed, err := s.wait(ctx, flight)
+		if err != nil {
+			return nil, err
 		}
-		if s.current().set.Key(kid) != nil {
+		if !landed || s.current().set.Key(kid) != nil {
 			break
 		}
 	}
@@ -115,20 +120,40 @@ func (s *source) await(ctx context.Context, kid string) (*snapshot, error) {
 	return latest, nil
 }
 
+// wait waits for the end of a fetch, and reports whether it came in the time that the settings allow. The error is that
+// of a caller who could not wait so long.
+func (s *source) wait(ctx context.Context, flight <-chan struct{}) (landed bool, err error) {
+	timer := time.NewTimer(s.cfg.Fetch.Wait)
+	defer timer.Stop()
+	select {
+	case <-flight:
+		return true, nil
+	case <-s.stopped:
+	case <-timer.C:
+	case <-ctx.Done():
+		return false, fmt.Errorf("%w: %w", errWaiting, ctx.Err())
+	}
+	return false, nil
+}
+
 // join returns the fetch to wait for, nil when there is nothing to wait for. Within the cool-down there is none, unless
 // the cool-down is so short that a caller can wait for its end.
 func (s *source) join() <-chan struct{} {
+	if s.load == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flight != nil {
 		return s.flight
 	}
-	rest := s.cfg.Cooldown - s.cfg.Now().Sub(s.lastTry)
+	since := s.cfg.Now().Sub(s.lastTry)
+	rest := s.cfg.Fetch.Cooldown - since
 	switch {
-	case rest <= 0:
+	case rest <= 0 || since < 0: // a clock that was set back must not stop fetches
 		s.flight = make(chan struct{})
 		s.wakeUp()
-	case s.cfg.Cooldown <= unknownKeyWait:
+	case s.cfg.Fetch.Cooldown <= s.cfg.Fetch.Wait:
 		s.flight = make(chan struct{})
 		time.AfterFunc(rest, s.wakeUp)
 	}
@@ -146,23 +171,25 @@ func (s *source) wakeUp() {
 // run fetches at once, then whenever the keys grow old or somebody asks.
 func (s *source) run(ctx context.Context) {
 	defer close(s.stopped)
-	retry := firstRetry
+	retry, asked := firstRetry, false
 	for {
-		wait, err := s.refresh(ctx)
+		wait, err := s.refresh(ctx, asked)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
-			s.cfg.Log.Warn("fetching keys failed", "issuer", s.cfg.Issuer, "cause", err)
+			s.cfg.Log.Warn("fetching keys failed", "issuer", s.issuer, "cause", err)
 			wait, retry = retry, min(2*retry, s.maxRetry())
 		} else {
 			retry = firstRetry
 		}
-		timer := time.NewTimer(jitter(wait))
+		timer := time.NewTimer(jitter(wait, s.cfg.Fetch.Jitter))
+		asked = false
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
 		case <-s.wake:
+			asked = true
 		}
 		timer.Stop()
 		if ctx.Err() != nil {
@@ -174,45 +201,57 @@ func (s *source) run(ctx context.Context) {
 // maxRetry is how long to wait between attempts: long once there are keys that last.
 func (s *source) maxRetry() time.Duration {
 	if s.current().set.Len() > 0 {
-		return s.cfg.MinRefresh
+		return s.cfg.Fetch.MinRefresh
 	}
 	return maxRetry
 }
 
-// refresh fetches once and says when to fetch again. A bad answer leaves the keys as they are.
-func (s *source) refresh(ctx context.Context) (time.Duration, error) {
+// refresh fetches once, for whoever waits, and says when to fetch again.
+func (s *source) refresh(ctx context.Context, asked bool) (next time.Duration, err error) {
 	s.takeOff()
 	defer s.land()
-	asked := s.cfg.Now()
-	address, err := s.address(ctx)
+	return s.fetch(ctx, asked)
+}
+
+// fetch fetches once and says when to fetch again. A bad answer leaves the keys as they are.
+func (s *source) fetch(ctx context.Context, asked bool) (next time.Duration, err error) {
+	began, before := time.Now(), s.current().set
+	now := s.cfg.Now()
+	document, err := s.load(ctx, asked)
+	if err == nil {
+		s.take(document, before, now)
+	}
+	if s.cfg.OnFetch != nil && ctx.Err() == nil {
+		after := s.current().set
+		s.cfg.OnFetch(Fetched{Issuer: s.issuer, Err: err, Keys: after.Len(), Changed: after != before, Took: time.Since(began)})
+	}
 	if err != nil {
 		return 0, err
 	}
-	document, err := s.fetcher.JWKS(ctx, address, s.previous)
-	if err != nil {
-		return 0, err
-	}
-	if document.Set != s.previousSet() {
+	return s.cfg.Fetch.interval(document.MaxAge), nil
+}
+
+// take makes a document's keys the ones to verify with.
+func (s *source) take(document *remote.Document, before *keys.Set, asked time.Time) {
+	if document.Set != before {
 		for _, reason := range document.Skipped {
-			s.cfg.Log.Warn("skipping a published key", "issuer", s.cfg.Issuer, "cause", reason)
+			s.cfg.Log.Warn("skipping a published key", "issuer", s.issuer, "cause", reason)
 		}
-		s.cfg.Log.Info("keys fetched", "issuer", s.cfg.Issuer, "keys", document.Set.Len())
+		s.cfg.Log.Info("keys fetched", "issuer", s.issuer, "keys", document.Set.Len())
 	}
-	s.previous = document
-	s.latest.Store(&snapshot{set: document.Set, goodFor: asked.Add(s.cfg.MaxStale)})
-	maxAge := document.MaxAge
+	s.latest.Store(&snapshot{set: document.Set, goodFor: asked.Add(s.cfg.Fetch.MaxStale)})
+	if document.Set != before && before != nil {
+		s.changed()
+	}
+}
+
+// interval is how long to wait until the next fetch.
+func (f *Fetch) interval(maxAge time.Duration) time.Duration {
 	if maxAge < 0 {
 		maxAge = defaultMaxAge
 	}
 	// Long before the keys grow stale, or an issuer that is well would not keep them good.
-	return min(max(maxAge*8/10, s.cfg.MinRefresh), maxRefresh, s.cfg.MaxStale/2), nil
-}
-
-func (s *source) previousSet() *keys.Set {
-	if s.previous == nil {
-		return nil
-	}
-	return s.previous.Set
+	return min(max(time.Duration(float64(maxAge)*f.RefreshAt), f.MinRefresh), f.MaxRefresh, f.MaxStale/2)
 }
 
 // takeOff announces a fetch, so that callers join it instead of asking for another.
@@ -236,22 +275,8 @@ func (s *source) land() {
 	s.lastTry = s.cfg.Now()
 }
 
-// address is where the keys are.
-func (s *source) address(ctx context.Context) (string, error) {
-	if s.cfg.JWKSURL != "" {
-		return s.cfg.JWKSURL, nil
-	}
-	metadata, err := s.fetcher.Metadata(ctx, s.cfg.Issuer)
-	if err != nil {
-		return "", err
-	}
-	if metadata.JWKSURI == "" {
-		return "", fmt.Errorf("%w: the metadata of %s have no jwks_uri", remote.ErrDocument, s.cfg.Issuer)
-	}
-	return metadata.JWKSURI, nil
-}
-
-// jitter spreads d by a tenth either way, so that many verifiers do not ask at once.
-func jitter(d time.Duration) time.Duration {
-	return d - d/10 + rand.N(d/5+1)
+// jitter spreads d by a part of it either way.
+func jitter(d time.Duration, part float64) time.Duration {
+	spread := time.Duration(float64(d) * part)
+	return d - spread + rand.N(2*spread+1)
 }

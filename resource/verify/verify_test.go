@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"example.com/signet/keys"
 	"example.com/signet/keys/keystest"
@@ -72,11 +71,8 @@ func (b bench) run(t *testing.T, rows []row) {
 				return
 			}
 			wantError(t, err, r.want)
-			if diff := cmp.Diff(verify.Claims{}, claims, cmpopts.IgnoreUnexported(verify.Claims{})); diff != "" {
-				t.Errorf("claims beside the error: %s", diff)
-			}
-			if claims.Decode(new(struct{})) == nil {
-				t.Error("a payload beside the error")
+			if claims != (verify.Claims{}) {
+				t.Errorf("claims beside the error: %v", claims)
 			}
 		})
 	}
@@ -86,12 +82,12 @@ func TestAccepted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, verify.Config{})
 	now := b.clock.Now()
-	base := verify.Claims{
+	base := said{
 		Issuer: b.issuer, Subject: "billing", ClientID: "billing", Audience: []string{audience},
 		Scope: []string{"orders:read", "orders:write"}, ID: "0uzpxe1xRkmWLK4qCFBXXQ",
 		Expires: now.Add(10 * time.Minute), IssuedAt: now,
 	}
-	changed := func(f func(c *verify.Claims)) verify.Claims {
+	changed := func(f func(c *said)) said {
 		c := base
 		f(&c)
 		return c
@@ -103,7 +99,7 @@ func TestAccepted(t *testing.T) {
 	rows := []struct {
 		name  string
 		token string
-		want  verify.Claims
+		want  said
 	}{
 		{"ES256", keystest.AccessToken(keystest.ES256, b.claims), base},
 		{"RS256", keystest.AccessToken(keystest.RS256, b.claims), base},
@@ -113,20 +109,20 @@ func TestAccepted(t *testing.T) {
 		{"Application/AT+jwt", b.forge(b.header.With("typ", `"Application/AT+jwt"`), b.claims), base},
 		{"aud an array with ours alone", b.with("aud", `["`+audience+`"]`), base},
 		{"aud an array with ours among others", b.with("aud", `["https://a.example.com","`+audience+`"]`),
-			changed(func(c *verify.Claims) { c.Audience = []string{"https://a.example.com", audience} })},
+			changed(func(c *said) { c.Audience = []string{"https://a.example.com", audience} })},
 		{"aud spelled with an escape", b.with("aud", `"https:\/\/orders.example.com"`), base},
-		{"no scope", b.without("scope"), changed(func(c *verify.Claims) { c.Scope = nil })},
-		{"empty scope", b.with("scope", `""`), changed(func(c *verify.Claims) { c.Scope = nil })},
-		{"one scope", b.with("scope", `"orders:read"`), changed(func(c *verify.Claims) { c.Scope = []string{"orders:read"} })},
+		{"no scope", b.without("scope"), changed(func(c *said) { c.Scope = nil })},
+		{"empty scope", b.with("scope", `""`), changed(func(c *said) { c.Scope = nil })},
+		{"one scope", b.with("scope", `"orders:read"`), changed(func(c *said) { c.Scope = []string{"orders:read"} })},
 		{"exp one second ahead", b.with("exp", b.at(time.Second)),
-			changed(func(c *verify.Claims) { c.Expires = now.Add(time.Second) })},
+			changed(func(c *said) { c.Expires = now.Add(time.Second) })},
 		{"exp with a fraction", b.with("exp", b.at(time.Minute)+".5"),
-			changed(func(c *verify.Claims) { c.Expires = now.Add(time.Minute + time.Second/2) })},
-		{"exp with an exponent", b.with("exp", "2e9"), changed(func(c *verify.Claims) { c.Expires = time.Unix(2e9, 0).UTC() })},
+			changed(func(c *said) { c.Expires = now.Add(time.Minute + time.Second/2) })},
+		{"exp with an exponent", b.with("exp", "2e9"), changed(func(c *said) { c.Expires = time.Unix(2e9, 0).UTC() })},
 		{"exp at the end of the year 9999", b.with("exp", "253402300799"),
-			changed(func(c *verify.Claims) { c.Expires = time.Unix(253402300799, 0).UTC() })},
-		{"nbf now", b.with("nbf", b.at(0)), changed(func(c *verify.Claims) { c.NotBefore = now })},
-		{"nbf past", b.with("nbf", b.at(-time.Hour)), changed(func(c *verify.Claims) { c.NotBefore = now.Add(-time.Hour) })},
+			changed(func(c *said) { c.Expires = time.Unix(253402300799, 0).UTC() })},
+		{"nbf now", b.with("nbf", b.at(0)), changed(func(c *said) { c.NotBefore = now })},
+		{"nbf past", b.with("nbf", b.at(-time.Hour)), changed(func(c *said) { c.NotBefore = now.Add(-time.Hour) })},
 		{"unknown claims", b.with("roles", `["admin",{"x":null}]`), base},
 		{"claim names in another letter case count for nothing", b.forge(b.header, b.claims.With("EXP", "1").With("Iss", `"x"`)), base},
 		{"space in the payload", b.payload("{ \n" + b.claims.String()[1:]), base},
@@ -137,7 +133,7 @@ func TestAccepted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(r.want, got, cmpopts.IgnoreUnexported(verify.Claims{})); diff != "" {
+			if diff := cmp.Diff(r.want, saidBy(got)); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -43,9 +43,12 @@ var rooms = map[string][]string{
 	"issuer/internal/keeper":     {"keys"},
 	"issuer/internal/store":      {"issuer/internal/clients", "keys"},
 
-	"resource":        {"resource/verify", "resource/bearer"},
-	"resource/bearer": {"resource/verify"},
-	"resource/verify": {"keys", "keys/remote"},
+	"resource":                {"resource/internal/*", "resource/verify", "resource/bearer"},
+	"resource/internal/proxy": {"resource/bearer"},
+	"resource/bearer":         {"resource/verify"},
+	"resource/verify":         {"keys", "keys/remote"},
+
+	"resource/verify/verifytest": {"keys", "resource/verify"},
 
 	"client":        {"client/tokens", "keys", "keys/remote"},
 	"client/tokens": {"keys", "keys/remote"},

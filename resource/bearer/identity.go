@@ -1,0 +1,106 @@
+package bearer
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"example.com/signet/resource/verify"
+)
+
+// HeaderNames are names of headers that [NewIdentityHeaders] takes. An empty field is its default.
+type HeaderNames struct {
+	Subject string // for the sub; default X-Auth-Subject
+	Client  string // for the client_id; default X-Auth-Client-Id
+	Scope   string // for the scope; default X-Auth-Scope
+}
+
+// IdentityHeaders hands a verified identity on to an application that knows nothing of tokens, in three headers. The zero
+// value has the default names. It is safe for concurrent use.
+type IdentityHeaders struct{ names HeaderNames }
+
+// notForIdentity are headers that have a meaning of their own.
+var notForIdentity = []string{"authorization", "connection", "content-length", "content-type", "cookie", "host", "token",
+	"te", "trailer", "transfer-encoding", "upgrade", "vary", "www-authenticate", "cache-control"}
+
+// NewIdentityHeaders returns the headers with these names. It refuses a name that is no header's (RFC 9110 §5.1), one
+// that means something else, and names that differ in nothing but letter case and punctuation.
+func NewIdentityHeaders(names HeaderNames) (IdentityHeaders, error) {
+	names = names.withDefaults()
+	known := make(map[string]bool)
+	for _, name := range []string{names.Subject, names.Client, names.Scope} {
+		switch {
+		case strings.ContainsFunc(name, isNotToken):
+			return IdentityHeaders{}, fmt.Errorf("bearer: %.100q is no name of a header", name)
+		case slices.Contains(notForIdentity, fold(name)):
+			return IdentityHeaders{}, fmt.Errorf("bearer: the header %q has another meaning", name)
+		case known[fold(name)]:
+			return IdentityHeaders{}, fmt.Errorf("bearer: the header %q twice", name)
+		}
+		known[fold(name)] = true
+	}
+	return IdentityHeaders{names}, nil
+}
+
+func isNotToken(r rune) bool {
+	return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+}
+
+func (n HeaderNames) withDefaults() HeaderNames {
+	return HeaderNames{
+		Subject: http.CanonicalHeaderKey(cmp.Or(n.Subject, "X-Auth-Subject")),
+		Client:  http.CanonicalHeaderKey(cmp.Or(n.Client, "X-Auth-Client-Id")),
+		Scope:   http.CanonicalHeaderKey(cmp.Or(n.Scope, "X-Auth-Scope")),
+	}
+}
+
+// Strip removes these headers, whoever wrote them. So that no reader takes one for another, it removes names too that
+// differ from them in letter case or punctuation alone: X_Auth_Subject is the same to many servers, as CGI has it.
+func (h IdentityHeaders) Strip(header http.Header) {
+	names := h.names.withDefaults()
+	for name := range header {
+		switch fold(name) {
+		case fold(names.Subject), fold(names.Client), fold(names.Scope):
+			delete(header, name)
+		}
+	}
+}
+
+// Set strips the headers and sets them to what claims say; the one for the scope is empty for a token without scope. A
+// value that a header would not carry unchanged, such as one with a line break or with letters beyond ASCII, is an
+// [ErrIdentity], and none of them is set: half an identity, or one that is spelled in another way, could be somebody
+// else's.
+func (h IdentityHeaders) Set(header http.Header, claims verify.Claims) error {
+	h.Strip(header)
+	if !isCarried(claims.Subject()) || !isCarried(claims.ClientID()) || (claims.Scope() != "" && !isCarried(claims.Scope())) {
+		return ErrIdentity
+	}
+	names := h.names.withDefaults()
+	header[names.Subject] = []string{claims.Subject()}
+	header[names.Client] = []string{claims.ClientID()}
+	header[names.Scope] = []string{claims.Scope()}
+	return nil
+}
+
+// fold is what is left of a name where letter case and punctuation count for nothing.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'A' <= r && r <= 'Z':
+			return r - 'A' + 'a'
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
+			return r
+		}
+		return '-'
+	}, name)
+}
+
+// isCarried reports whether a header has value unchanged at its other end: printable ASCII with no space around it (RFC
+// 9110 §5.5).
+func isCarried(value string) bool {
+	return value != "" && value == strings.Trim(value, " ") && !strings.ContainsFunc(value, func(r rune) bool {
+		return r < ' ' || r > '~'
+	})
+}
