@@ -1,23 +1,31 @@
 #!/bin/sh
-# Measures Signet against the bare work underneath it. The benchmarks run in rounds, each of them once and briefly a
-# round and a pair's two sides one after the other, so that what slows the machine down for a while slows both down.
+# Measures Signet against the bare work underneath it and against other libraries. The benchmarks run in rounds, each of
+# them once and briefly a round and those that are compared one after the other, so that what slows the machine down for
+# a while slows all of them down.
 set -eu
 
 usage() {
 	cat <<'END'
 Usage: scripts/bench.sh [--load] [--rounds N] [--write]
 
-Prints a Markdown table of the benchmarks. It takes about a second a round.
+Prints Markdown tables of the benchmarks, which take about eight seconds a round, and on Linux of requests over HTTP,
+which take a minute and a half. Only a machine that does nothing else gives figures that mean something.
 
   --load      compare the issuer over HTTP with the least that a token endpoint can do, instead of running benchmarks;
               fifteen seconds a round; on Linux, and only on a machine that does nothing else
   --rounds N  how often each benchmark runs (default 41; with --load 11)
-  --write     write the table to scripts/bench/RESULTS.md too; with --load to scripts/bench/LOAD.md
+  --write     write the tables to scripts/bench/RESULTS.md too; with --load to scripts/bench/LOAD.md
   -h, --help  show this text
 END
 }
 
-packages='keys issuer/internal/oauth issuer/internal/server' # the packages with benchmarks, as folders
+# The packages with benchmarks, as folders. The last is of the module in scripts/bench.
+packages='keys issuer/internal/oauth issuer/internal/server scripts/bench/verifying'
+# The benchmarks, as a regular expression, that also run on two cores.
+on_cores='^BenchmarkSeenBefore$'
+# The modules that are compared.
+modules='github.com/coreos/go-oidc/v3 github.com/golang-jwt/jwt/v5 github.com/MicahParks/keyfunc/v3
+	github.com/auth0/go-jwt-middleware/v3 github.com/lestrrat-go/jwx/v2'
 rounds=
 load=
 write=
@@ -63,12 +71,22 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# All binaries are built before anything is measured.
+# binary PACKAGE prints where the package's test binary is.
+binary() { printf '%s/%s.test' "$tmp" "$(printf %s "$1" | tr / -)"; }
+
+# All binaries are built before anything is measured. A package without tests has none.
 build() {
 	for package in $packages; do
-		go test -c -o "$tmp/$(printf %s "$package" | tr / -).test" "./$package"
+		(cd "$package" && go test -c -o "$(binary "$package")" .)
 	done
 	go -C scripts/bench build -o "$tmp/table" .
+}
+
+# run PACKAGE FLAG... runs the package's benchmarks once.
+run() {
+	package=$1
+	shift
+	(cd "$package" && exec "$(binary "$package")" -test.run='^$' -test.benchtime=50ms -test.benchmem "$@" >>"$tmp/output")
 }
 
 measure() {
@@ -76,8 +94,9 @@ measure() {
 	while [ "$round" -le "$rounds" ]; do
 		printf 'round %d of %d\n' "$round" "$rounds" >&2
 		for package in $packages; do
-			(cd "$package" && exec "$tmp/$(printf %s "$package" | tr / -).test" \
-				-test.run='^$' -test.bench=. -test.benchtime=50ms >>"$tmp/output")
+			[ -e "$(binary "$package")" ] || continue
+			run "$package" -test.bench=. -test.skip="$on_cores"
+			run "$package" -test.bench="$on_cores" -test.cpu=1,2
 		done
 		round=$((round + 1))
 	done
@@ -86,8 +105,20 @@ measure() {
 benchmarks() {
 	build
 	measure
-	jwx=$(go list -m -f '{{.Version}}' github.com/lestrrat-go/jwx/v2)
-	"$tmp/table" -jwx "$jwx" -date "$date" <"$tmp/output"
+	# shellcheck disable=SC2086 # one word a module
+	versions=$(go -C scripts/bench list -m -f '{{.Path}} {{.Version}}' $modules)
+	"$tmp/table" -modules "$versions" -date "$date" <"$tmp/output"
+}
+
+# A resource server over HTTP: requests that are not verified, verified by Signet, and by bare crypto.
+traffic() {
+	go -C scripts/bench build -o "$tmp/" ./traffic
+	set -- "$tmp/traffic" -rounds 7
+	if command -v taskset >/dev/null && [ "$(nproc)" -gt 1 ]; then
+		set -- "$@" -core $(($(nproc) - 1))
+	fi
+	echo
+	"$@"
 }
 
 # The servers get the last core for themselves and the load comes from the first, where they can be told apart.
@@ -107,6 +138,7 @@ if [ -n "$load" ]; then
 	compare_load >"$tmp/results.md"
 else
 	benchmarks >"$tmp/results.md"
+	[ "$(uname)" != Linux ] || traffic >>"$tmp/results.md"
 fi
 cat "$tmp/results.md"
 [ -z "$write" ] || cp "$tmp/results.md" "$root/scripts/bench/$results"

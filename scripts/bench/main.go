@@ -1,6 +1,7 @@
-// Command bench reads what Go benchmarks printed, any number of rounds of them, from standard input and prints a
-// Markdown table. A benchmark named X/signet and one named X/bare are a pair and are compared; scripts/bench.sh runs
-// it. It is a module of its own, so that what the comparisons need stays out of Signet's.
+// Command bench reads what Go benchmarks printed, any number of rounds of them, from standard input and prints Markdown
+// tables. Benchmarks X/signet and X/bare are a pair and are compared; X/signet and others beside it are a group, in
+// which each is held against Signet; one that ran with several numbers of cores is held against itself. It is run by
+// scripts/bench.sh, and a module of its own, so that what the comparisons need stays out of Signet's.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 )
 
 func main() {
@@ -20,7 +22,7 @@ func main() {
 
 func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	jwx := flags.String("jwx", "", "version of jwx that was measured")
+	modules := flags.String("modules", "", "modules that were measured, each with its version, one a line")
 	date := flags.String("date", "", "day of the measurement")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -29,5 +31,9 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return r.write(stdout, heading{goVersion: runtime.Version(), jwx: *jwx, date: *date})
+	return r.write(stdout, heading{
+		goVersion: runtime.Version(),
+		modules:   strings.FieldsFunc(*modules, func(r rune) bool { return r == '\n' }),
+		date:      *date,
+	})
 }

@@ -12,15 +12,30 @@ import (
 
 // results is what the benchmarks of all rounds printed.
 type results struct {
-	cpu    string
-	names  []string // in the order of their first appearance
-	series map[string]*series
+	cpu     string
+	rounds  int
+	names   []string // in the order of their first appearance
+	series  map[string]*series
+	scaling []scaling // what ran with several numbers of cores; not among names
+}
+
+// scaling is one benchmark on one core and on several.
+type scaling struct {
+	name string
+	one  *series
+	more []onCores
+}
+
+type onCores struct {
+	cores  string
+	series *series
 }
 
 // series is one benchmark's measurements, one a round.
 type series struct {
 	ns     []float64
 	allocs []float64
+	octets []float64
 }
 
 // parse reads the output of test binaries run with -test.bench. Names begin with the package's folder.
@@ -33,7 +48,7 @@ func parse(r io.Reader) (*results, error) {
 		if cpu, ok := strings.CutPrefix(line, "cpu: "); ok {
 			res.cpu = cpu
 		} else if path, ok := strings.CutPrefix(line, "pkg: "); ok {
-			pkg = strings.TrimPrefix(path, "example.com/signet/")
+			pkg = strings.TrimPrefix(strings.TrimPrefix(path, "example.com/signet/"), "scripts/bench/")
 		} else if strings.HasPrefix(line, "Benchmark") {
 			if err := res.add(pkg, line); err != nil {
 				return nil, err
@@ -48,8 +63,12 @@ func parse(r io.Reader) (*results, error) {
 	if len(res.names) == 0 {
 		return nil, errors.New("no benchmark in the input")
 	}
+	if err := res.checkRounds(); err != nil {
+		return nil, err
+	}
+	res.splitScaling()
 	res.trimProcs()
-	return res, res.checkRounds()
+	return res, nil
 }
 
 // add reads a line such as "BenchmarkSign/ES256/bare-2  1911  30794 ns/op  6096 B/op  60 allocs/op".
@@ -75,14 +94,44 @@ func (r *results) add(pkg, line string) error {
 			s.ns = append(s.ns, value)
 		case "allocs/op":
 			s.allocs = append(s.allocs, value)
+		case "B/op":
+			s.octets = append(s.octets, value)
 		}
 	}
 	return nil
 }
 
+// splitScaling takes out what ran with -cpu 1,2: the testing package puts GOMAXPROCS behind a name unless it is 1, so
+// that there is a Name-2 beside the Name.
+func (r *results) splitScaling() {
+	index := make(map[string]int)
+	for _, name := range r.names {
+		suffix := procs(name)
+		base := strings.TrimSuffix(name, suffix)
+		if suffix == "" || r.series[base] == nil {
+			continue
+		}
+		i, known := index[base]
+		if !known {
+			i = len(r.scaling)
+			index[base] = i
+			r.scaling = append(r.scaling, scaling{name: base, one: r.series[base]})
+		}
+		r.scaling[i].more = append(r.scaling[i].more, onCores{suffix[1:], r.series[name]})
+	}
+	r.names = slices.DeleteFunc(r.names, func(name string) bool {
+		_, onOne := index[name]
+		_, onMore := index[strings.TrimSuffix(name, procs(name))]
+		return onOne || onMore
+	})
+}
+
 // trimProcs removes the GOMAXPROCS that the testing package puts behind every name unless it is 1. A number at the end
 // of only some names is part of them.
 func (r *results) trimProcs() {
+	if len(r.names) == 0 {
+		return
+	}
 	suffix := procs(r.names[0])
 	if suffix == "" || slices.ContainsFunc(r.names, func(name string) bool { return procs(name) != suffix }) {
 		return
@@ -109,12 +158,11 @@ func procs(name string) string {
 
 // checkRounds makes sure that the n-th measurement of each benchmark is of the same round.
 func (r *results) checkRounds() error {
+	r.rounds = len(r.series[r.names[0]].ns)
 	for _, name := range r.names {
-		if got := len(r.series[name].ns); got != r.rounds() {
-			return fmt.Errorf("%s ran %d times, %s %d times", name, got, r.names[0], r.rounds())
+		if got := len(r.series[name].ns); got != r.rounds {
+			return fmt.Errorf("%s ran %d times, %s %d times", name, got, r.names[0], r.rounds)
 		}
 	}
 	return nil
 }
-
-func (r *results) rounds() int { return len(r.series[r.names[0]].ns) }

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command load compares the issuer with the least that a token endpoint can do, over HTTP, and prints a Markdown table.
 // Both servers run on one core and take the same requests in turns; scripts/bench.sh --load builds them and runs it. A
 // single answer that is not a token fails the run. It needs Linux, which counts a process's time exactly.
@@ -69,18 +71,18 @@ func compare(ctx context.Context, s settings, stdout, progress io.Writer) error 
 	if err != nil {
 		return err
 	}
-	defer signet.stop()
+	defer signet.Stop()
 	bare, err := startBare(ctx, s, dir)
 	if err != nil {
 		return err
 	}
-	defer bare.stop()
+	defer bare.Stop()
 	report := &report{settings: s, goVersion: runtime.Version(), limits: signet.limits}
 	both, all := [2]*server{signet, bare}, modes(people)
 	for _, m := range all {
 		for _, side := range both {
 			if err := side.checkToken(m); err != nil {
-				return fmt.Errorf("%s, %s: %w", m.name, side.name, err)
+				return fmt.Errorf("%s, %s: %w", m.name, side.Name, err)
 			}
 		}
 	}

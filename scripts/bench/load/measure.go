@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -8,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/signet/scripts/bench/internal/drive"
 	"example.com/signet/scripts/bench/internal/stats"
 )
 
@@ -84,19 +87,19 @@ type tally struct {
 // alternate has both sides take all the requests over so many connections, with one scrape on the way, in turns of
 // which now the one and now the other is first.
 func alternate(ctx context.Context, both [2]*server, connections int, requests [][]byte) (tallies [2]tally, err error) {
-	var drivers [2]*driver
+	var drivers [2]*drive.Driver
 	for i, s := range both {
-		if drivers[i], err = open(s.address, connections, connections > 1); err != nil {
+		if drivers[i], err = drive.Open(s.Address, connections, connections > 1); err != nil {
 			return tallies, err
 		}
-		defer drivers[i].close()
+		defer drivers[i].Close()
 	}
 	turn := 0
 	for slice := range slices.Chunk(requests, max(1, len(requests)/turns)) {
 		for k := range both {
 			i := (turn + k) % len(both)
 			if err := tallies[i].take(ctx, both[i], drivers[i], slice, turn == turns/2); err != nil {
-				return tallies, fmt.Errorf("%s: %w", both[i].name, err)
+				return tallies, fmt.Errorf("%s: %w", both[i].Name, err)
 			}
 		}
 		turn++
@@ -104,8 +107,8 @@ func alternate(ctx context.Context, both [2]*server, connections int, requests [
 	return tallies, nil
 }
 
-func (t *tally) take(ctx context.Context, s *server, d *driver, requests [][]byte, scrape bool) error {
-	before, err := s.cpu()
+func (t *tally) take(ctx context.Context, s *server, d *drive.Driver, requests [][]byte, scrape bool) error {
+	before, err := s.CPU()
 	if err != nil {
 		return err
 	}
@@ -114,11 +117,11 @@ func (t *tally) take(ctx context.Context, s *server, d *driver, requests [][]byt
 			return fmt.Errorf("reading metrics: %w", err)
 		}
 	}
-	latencies, err := d.drive(ctx, requests)
+	latencies, err := d.Drive(ctx, requests, isToken)
 	if err != nil {
 		return err
 	}
-	after, err := s.cpu()
+	after, err := s.CPU()
 	t.cpu += after - before
 	t.latencies = append(t.latencies, latencies...)
 	return err

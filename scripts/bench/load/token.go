@@ -1,7 +1,10 @@
+//go:build linux
+
 package main
 
 import (
 	"bufio"
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -18,6 +21,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/signet/scripts/bench/internal/drive"
 )
 
 // checkToken obtains one token and verifies it by the server's JWK Set.
@@ -26,7 +31,7 @@ func (s *server) checkToken(m mode) error {
 	if err != nil {
 		return err
 	}
-	status, body, err := exchange(s.address, requests[0])
+	status, body, err := exchange(s.Address, requests[0])
 	if err != nil {
 		return err
 	}
@@ -38,21 +43,25 @@ func (s *server) checkToken(m mode) error {
 	if json.Unmarshal(body, &answer) != nil || status != 200 || answer.Type != "Bearer" {
 		return fmt.Errorf("status %d: %.200s", status, body)
 	}
-	set, err := get("http://" + s.address + "/.well-known/jwks.json")
+	set, err := get("http://" + s.Address + "/.well-known/jwks.json")
 	if err != nil {
 		return err
 	}
 	return verify(answer.Token, set, m.audience)
 }
 
+func isToken(status int, body []byte) bool {
+	return status == 200 && bytes.Contains(body, []byte(`"access_token":"`))
+}
+
 // exchange sends one request over a connection of its own.
 func exchange(address string, request []byte) (status int, body []byte, err error) {
-	c, err := net.DialTimeout("tcp", address, silence)
+	c, err := net.DialTimeout("tcp", address, drive.Silence)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(silence))
+	_ = c.SetDeadline(time.Now().Add(drive.Silence))
 	if _, err := c.Write(request); err != nil {
 		return 0, nil, err
 	}

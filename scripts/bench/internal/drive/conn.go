@@ -1,4 +1,6 @@
-package main
+//go:build linux
+
+package drive
 
 import (
 	"bytes"
@@ -73,8 +75,4 @@ func parseAnswer(answer []byte) (status int, body []byte, complete bool, err err
 		return 0, nil, false, fmt.Errorf("%w: %.200q", errHead, head)
 	}
 	return status, body, len(body) >= length, nil
-}
-
-func isToken(status int, body []byte) bool {
-	return status == 200 && bytes.Contains(body, []byte(`"access_token":"`))
 }

@@ -1,4 +1,15 @@
-package main
+//go:build linux
+
+// Package drive sends prepared HTTP/1.1 requests over connections that are kept alive, and costs so little itself that
+// the server at the other end is what limits the two.
+//
+//	driver, err := drive.Open(address, 16, true)
+//	...
+//	defer driver.Close()
+//	latencies, err := driver.Drive(ctx, requests, func(status int, _ []byte) bool { return status == 200 })
+//
+// It needs Linux.
+package drive
 
 import (
 	"context"
@@ -10,9 +21,9 @@ import (
 	"time"
 )
 
-// driver sends requests over connections that are kept alive, all of them from one thread. Each connection waits for its
-// answer before it sends again.
-type driver struct {
+// Driver sends requests over its connections, all of them from one thread. Each connection waits for its answer before
+// it sends again. It is not safe for concurrent use. Make it with [Open]; Close it when done.
+type Driver struct {
 	epoll int
 	conns map[int32]*conn // by file descriptor
 	// busy makes the driver ask for answers over and over instead of sleeping until one comes. To wake a sleeper costs
@@ -22,23 +33,24 @@ type driver struct {
 	ready  []*conn // what wait returns
 }
 
-// open connects as often as it is asked to.
-func open(address string, connections int, busy bool) (*driver, error) {
+// Open makes so many connections to address, a host and port of IPv4. A busy driver uses up its core, and a server does
+// not have to wake it.
+func Open(address string, connections int, busy bool) (*Driver, error) {
 	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("making an epoll instance: %w", err)
 	}
-	d := &driver{epoll: epoll, conns: make(map[int32]*conn), busy: busy}
+	d := &Driver{epoll: epoll, conns: make(map[int32]*conn), busy: busy}
 	for range connections {
 		if err := d.connect(address); err != nil {
-			d.close()
+			d.Close()
 			return nil, fmt.Errorf("connecting to %s: %w", address, err)
 		}
 	}
 	return d, nil
 }
 
-func (d *driver) connect(address string) error {
+func (d *Driver) connect(address string) error {
 	to, err := net.ResolveTCPAddr("tcp4", address)
 	if err != nil {
 		return err
@@ -61,25 +73,29 @@ func (d *driver) connect(address string) error {
 	return syscall.EpollCtl(d.epoll, syscall.EPOLL_CTL_ADD, fd, &event)
 }
 
-func (d *driver) close() {
+// Close closes the connections.
+func (d *Driver) Close() {
 	for _, c := range d.conns {
 		_ = syscall.Close(c.fd)
 	}
 	_ = syscall.Close(d.epoll)
 }
 
-// silence is how long no server may say nothing.
-const silence = 20 * time.Second
+// Check reports whether an answer is right.
+type Check func(status int, body []byte) bool
+
+// Silence is how long no server may say nothing.
+const Silence = 20 * time.Second
 
 var errSilence = errors.New("no answer for 20 seconds")
 
-// drive sends every request once and returns how long each answer took, in no order. An answer that is not a token
-// makes the whole an error, and so does a connection that breaks.
-func (d *driver) drive(ctx context.Context, requests [][]byte) ([]time.Duration, error) {
+// Drive sends every request once and returns how long each answer took, in no order. An answer that isRight does not
+// take makes the whole an error, and so does a connection that breaks. The body is isRight's for the call only.
+func (d *Driver) Drive(ctx context.Context, requests [][]byte, isRight Check) ([]time.Duration, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	latencies := make([]time.Duration, 0, len(requests))
-	var bad wrongs
+	bad := wrongs{isRight: isRight}
 	sent := 0
 	for _, c := range d.conns {
 		if sent == len(requests) {
@@ -118,12 +134,12 @@ func (d *driver) drive(ctx context.Context, requests [][]byte) ([]time.Duration,
 }
 
 // wait returns the connections that have something to read, at least one, until the next call.
-func (d *driver) wait(ctx context.Context) ([]*conn, error) {
+func (d *Driver) wait(ctx context.Context) ([]*conn, error) {
 	timeout := 100 // milliseconds between looks at ctx
 	if d.busy {
 		timeout = 0
 	}
-	for start := time.Now(); time.Since(start) < silence; {
+	for start := time.Now(); time.Since(start) < Silence; {
 		n, err := syscall.EpollWait(d.epoll, d.events[:], timeout)
 		if err != nil && err != syscall.EINTR {
 			return nil, fmt.Errorf("waiting for answers: %w", err)
@@ -142,14 +158,15 @@ func (d *driver) wait(ctx context.Context) ([]*conn, error) {
 	return nil, errSilence
 }
 
-// wrongs counts the answers that are no tokens.
+// wrongs counts the answers that are not right.
 type wrongs struct {
-	count int
-	first string
+	isRight Check
+	count   int
+	first   string
 }
 
 func (w *wrongs) check(status int, body []byte) {
-	if isToken(status, body) {
+	if w.isRight(status, body) {
 		return
 	}
 	if w.count++; w.count == 1 {
@@ -161,5 +178,5 @@ func (w *wrongs) err() error {
 	if w.count == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d answers are no tokens; the first: %s", w.count, w.first)
+	return fmt.Errorf("%d answers are wrong; the first: %s", w.count, w.first)
 }

@@ -1,8 +1,11 @@
-package main
+//go:build linux
+
+package drive_test
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,55 +15,36 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-func TestParseAnswer(t *testing.T) {
-	tests := []struct {
-		name, answer string
-		status       int
-		body         string
-		complete     bool
-		err          error
-	}{
-		{"nothing", "", 0, "", false, nil},
-		{"half a head", "HTTP/1.1 200 OK\r\nContent-Len", 0, "", false, nil},
-		{"no length", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 0, "", false, errHead},
-		{"no status", "HTTP/1.1\r\nContent-Length: 0\r\n\r\n", 0, "", false, errHead},
-		{"half a body", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo", 200, "bo", false, nil},
-		{"whole", "HTTP/1.1 401 Unauthorized\r\nDate: now\r\nContent-Length: 4\r\nA: b\r\n\r\nbody", 401, "body", true, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			status, body, complete, err := parseAnswer([]byte(tt.answer))
-			if status != tt.status || string(body) != tt.body || complete != tt.complete || !errors.Is(err, tt.err) {
-				t.Errorf("got %d %q %v %v", status, body, complete, err)
-			}
-		})
-	}
-}
+	"example.com/signet/scripts/bench/internal/drive"
+)
 
 func requestsOf(n int) [][]byte {
 	requests := make([][]byte, n)
 	for i := range requests {
-		requests[i] = post("", "n="+strings.Repeat("x", i))
+		requests[i] = fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s", i, strings.Repeat("x", i))
 	}
 	return requests
 }
 
 // openTo starts a server and connects to it.
-func openTo(t *testing.T, connections int, busy bool, handler http.HandlerFunc) *driver {
+func openTo(t *testing.T, connections int, busy bool, handler http.HandlerFunc) *drive.Driver {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	d, err := open(server.Listener.Addr().String(), connections, busy)
+	d, err := drive.Open(server.Listener.Addr().String(), connections, busy)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(d.close)
+	t.Cleanup(d.Close)
 	return d
 }
 
-func grant(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"access_token":"x"}`) }
+func grant(w http.ResponseWriter) { _, _ = io.WriteString(w, "granted") }
+
+func isGrant(status int, body []byte) bool {
+	return status == http.StatusOK && string(body) == "granted"
+}
 
 func TestDriveSendsEachRequestOnce(t *testing.T) {
 	for _, connections := range []int{1, 3, 16} {
@@ -74,7 +58,7 @@ func TestDriveSendsEachRequestOnce(t *testing.T) {
 				mu.Unlock()
 				grant(w)
 			})
-			latencies, err := d.drive(t.Context(), requestsOf(n))
+			latencies, err := d.Drive(t.Context(), requestsOf(n), isGrant)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,12 +75,12 @@ func TestDriveMeasuresFromRequestToAnswer(t *testing.T) {
 		<-time.After(pause) // what is measured is time itself
 		grant(w)
 	})
-	latencies, err := d.drive(t.Context(), requestsOf(2))
+	latencies, err := d.Drive(t.Context(), requestsOf(2), isGrant)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, latency := range latencies {
-		if latency < pause || latency > silence {
+		if latency < pause || latency > drive.Silence {
 			t.Errorf("latency %v, want at least %v", latency, pause)
 		}
 	}
@@ -113,14 +97,14 @@ func TestDriveRefuses(t *testing.T) {
 				w.WriteHeader(http.StatusTooManyRequests)
 			}
 			grant(w)
-		}, `3 answers are no tokens; the first: status 429: {"access_token":"x"}`},
-		{"200 without a token", func(w http.ResponseWriter, n int64) {
+		}, "3 answers are wrong; the first: status 429: granted"},
+		{"another body", func(w http.ResponseWriter, n int64) {
 			if n == 5 {
 				_, _ = io.WriteString(w, "{}")
 				return
 			}
 			grant(w)
-		}, "1 answers are no tokens; the first: status 200: {}"},
+		}, "1 answers are wrong; the first: status 200: {}"},
 		{"a connection that breaks", func(w http.ResponseWriter, n int64) {
 			if n == 4 {
 				panic(http.ErrAbortHandler)
@@ -135,7 +119,7 @@ func TestDriveRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var count atomic.Int64
 			d := openTo(t, 1, false, func(w http.ResponseWriter, _ *http.Request) { tt.handler(w, count.Add(1)) })
-			_, err := d.drive(t.Context(), requestsOf(5))
+			_, err := d.Drive(t.Context(), requestsOf(5), isGrant)
 			if err == nil || (tt.want != "" && err.Error() != tt.want) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
@@ -151,7 +135,7 @@ func TestDriveEndsWithItsContext(t *testing.T) {
 		cancel()
 		<-release
 	})
-	if _, err := d.drive(ctx, requestsOf(5)); !errors.Is(err, context.Canceled) {
+	if _, err := d.Drive(ctx, requestsOf(5), isGrant); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -160,7 +144,7 @@ func TestOpenRefuses(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	address := server.Listener.Addr().String()
 	server.Close()
-	if _, err := open(address, 2, false); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := drive.Open(address, 2, false); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("got %v", err)
 	}
 }
