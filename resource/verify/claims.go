@@ -140,11 +140,10 @@ func InsecureClaims(payload []byte) (Claims, error) {
 }
 
 func readClaims(payload []byte) (*claims, error) {
-	c := &claims{payload: string(payload)}
-	if c.readPlain() {
+	if c, isPlain := readPlain(payload); isPlain {
 		return c, nil
 	}
-	c = &claims{payload: c.payload}
+	c := &claims{payload: string(payload)}
 	if err := keys.DecodeObject(payload, c); err != nil {
 		return nil, errClaims
 	}
@@ -152,10 +151,11 @@ func readClaims(payload []byte) (*claims, error) {
 }
 
 // readPlain reads claims that are spelled in the plainest way. False says nothing about them.
-func (c *claims) readPlain() bool {
+func readPlain(payload []byte) (c *claims, isPlain bool) {
+	c = &claims{payload: string(payload)}
 	right := true
-	plain := keys.PlainMembers(c.payload, func(name, value string) { right = right && c.setPlain(name, value) })
-	return plain && right
+	isPlain = keys.PlainMembers(c.payload, func(name, value string) { right = right && c.setPlain(name, value) })
+	return c, isPlain && right
 }
 
 // setPlain sets one claim, and returns false when it is not of the plainest form.

@@ -136,28 +136,39 @@ func (s *source) wait(ctx context.Context, flight <-chan struct{}) (landed bool,
 	return false, nil
 }
 
-// join returns the fetch to wait for, nil when there is nothing to wait for. Within the cool-down there is none, unless
-// the cool-down is so short that a caller can wait for its end.
+// join returns the fetch to wait for, nil when there is nothing to wait for.
 func (s *source) join() <-chan struct{} {
-	if s.load == nil {
-		return nil
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flight != nil {
+	if s.flight != nil || s.load == nil {
 		return s.flight
 	}
-	since := s.cfg.Now().Sub(s.lastTry)
-	rest := s.cfg.Fetch.Cooldown - since
+	rest := s.rest()
 	switch {
-	case rest <= 0 || since < 0: // a clock that was set back must not stop fetches
+	case rest <= 0:
 		s.flight = make(chan struct{})
 		s.wakeUp()
-	case s.cfg.Fetch.Cooldown <= s.cfg.Fetch.Wait:
+	case s.cfg.Fetch.Cooldown <= s.cfg.Fetch.Wait: // so short that a caller can wait for its end
 		s.flight = make(chan struct{})
 		time.AfterFunc(rest, s.wakeUp)
 	}
 	return s.flight
+}
+
+// isCoolingDown reports whether join would return nothing.
+func (s *source) isCoolingDown() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.load == nil || (s.flight == nil && s.rest() > 0 && s.cfg.Fetch.Cooldown > s.cfg.Fetch.Wait)
+}
+
+// rest is what is left of the cool-down. The caller holds mu.
+func (s *source) rest() time.Duration {
+	since := s.cfg.Now().Sub(s.lastTry)
+	if since < 0 { // a clock that was set back must not stop fetches
+		return 0
+	}
+	return s.cfg.Fetch.Cooldown - since
 }
 
 // wakeUp asks for a fetch now. One request is as good as two.

@@ -29,7 +29,7 @@ func (m maker) kids() []row {
 		{"unknown, and expired as well", m.forge(m.header.With("kid", `"x"`), m.claims.With("exp", "1")),
 			verify.ErrUnknownKey},
 		{"unknown, and claims that are none", keystest.Forge(keystest.ES256, m.header.With("kid", `"x"`).String(), "x"),
-			verify.ErrClaims},
+			verify.ErrUnknownKey},
 		{"unknown, of another issuer", m.forge(m.header.With("kid", `"x"`),
 			m.claims.With("iss", `"https://evil.example.com"`)), verify.ErrIssuer},
 	}
