@@ -5,15 +5,18 @@ import (
 	"strings"
 )
 
+// Headers, as they are spelled in the map.
 const (
-	tokenHeader = "Token"
-	scheme      = "Bearer"
+	tokenHeader         = "Token"
+	authorizationHeader = "Authorization"
 )
+
+const scheme = "Bearer"
 
 // credentials returns the one token of a request: bare in the Token header, or after Bearer in Authorization (RFC 6750
 // §2.1). Two headers are never a choice for us to make: they are malformed.
 func credentials(h http.Header) (string, error) {
-	tokens, authorizations := h.Values(tokenHeader), h.Values("Authorization")
+	tokens, authorizations := h[tokenHeader], h[authorizationHeader]
 	switch {
 	case len(tokens)+len(authorizations) > 1:
 		return "", ErrAmbiguous
@@ -34,8 +37,11 @@ func bearerToken(authorization string) (string, error) {
 		return "", ErrNoToken
 	}
 	token = strings.TrimLeft(token, " ") // 1*SP
-	if token == "" || strings.ContainsAny(token, " \t,") {
+	if token == "" || has(token, ' ') || has(token, '\t') || has(token, ',') {
 		return "", ErrAmbiguous
 	}
 	return token, nil
 }
+
+// has is several times faster than strings.ContainsAny, which looks at each octet by itself.
+func has(text string, c byte) bool { return strings.IndexByte(text, c) >= 0 }

@@ -34,15 +34,16 @@ type Metadata struct {
 	document []byte
 }
 
-// NewMetadata returns the metadata of a resource whose identifier is an https URL, or http, without user, fragment and
-// quotes (RFC 9728 §1.2). http is for development, and for clients behind one's own proxy.
+// NewMetadata returns the metadata of a resource whose identifier is an https URL, or http, without user and fragment (RFC
+// 9728 §1.2), of characters that need no escape in a URL, in a challenge or in a router's pattern: letters, digits and
+// -._~:/?[]@!$&'()+,;=. http is for development, and for callers behind one's own proxy.
 func NewMetadata(cfg MetadataConfig) (*Metadata, error) {
 	u, err := url.Parse(cfg.Resource)
 	switch {
-	case err != nil:
-		return nil, errors.New("bearer: the resource is not a URL")
-	case (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || strings.ContainsAny(cfg.Resource, "#\"\\"):
-		return nil, fmt.Errorf("bearer: the resource %.200q is not an http URL without user and fragment", cfg.Resource)
+	case err != nil || strings.ContainsFunc(cfg.Resource, needsEscape) || u.User != nil: // it may have a password in it
+		return nil, errors.New("bearer: the resource is not a URL of plain characters without user and fragment")
+	case (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "":
+		return nil, fmt.Errorf("bearer: the resource %.200q is not an http URL", cfg.Resource)
 	}
 	document, err := json.Marshal(struct {
 		Resource string   `json:"resource"`
@@ -63,6 +64,11 @@ func NewMetadata(cfg MetadataConfig) (*Metadata, error) {
 		place += "?" + u.RawQuery
 	}
 	return &Metadata{url: place, path: path, document: append(document, '\n')}, nil
+}
+
+func needsEscape(r rune) bool {
+	isPlain := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._~:/?[]@!$&'()+,;=", r)
+	return !isPlain
 }
 
 // URL returns where the metadata are, as the challenge names it.

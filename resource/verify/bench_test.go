@@ -86,7 +86,6 @@ func BenchmarkSeenBefore(b *testing.B) {
 	for i := range tokens {
 		tokens[i] = keystest.AccessToken(keystest.ES256, bench.claims.With("jti", strconv.Quote(rand.Text())))
 		check(b, bench.verifier, tokens[i], nil)
-		check(b, bench.verifier, tokens[i], nil) // the second time it is remembered
 	}
 	b.ReportAllocs()
 	b.ResetTimer()

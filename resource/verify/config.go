@@ -26,8 +26,8 @@ type Config struct {
 	// Leeway is how far clocks may be apart, for exp, nbf and iat. Zero is 30 s; negative is none; 5 min at most.
 	Leeway time.Duration
 	// CacheSize is how many octets of memory the cache of verified tokens may take. Zero is 16 MiB, room for some ten
-	// thousand tokens; negative is no cache. A token comes in when it is accepted for the second time, and is not verified
-	// again while the issuer's keys stay as they are; its times are checked each time.
+	// thousand tokens; negative is no cache. A token that is in it is not verified again while the issuer's keys stay as
+	// they are; its times are checked each time.
 	CacheSize int
 	// Fetch is when and how keys are fetched.
 	Fetch Fetch

@@ -51,7 +51,7 @@ func New(cfg Config) (*Verifier, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	v := &Verifier{cfg: &cfg, sources: make(map[string]*source), cache: newCache(cfg.CacheSize)}
+	v := &Verifier{cfg: &cfg, sources: make(map[string]*source), cache: cache{limit: cfg.CacheSize}}
 	for _, issuer := range cfg.Issuers {
 		source, err := newSource(issuer, v.cfg)
 		if err != nil {
@@ -101,7 +101,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	var claims *claims
 	var err error
 	if cached {
-		claims, err = v.recheck(token, known)
+		claims, err = v.recheck(known)
 	} else {
 		claims, err = v.verify(ctx, token)
 	}
@@ -115,10 +115,10 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 }
 
 // recheck applies the rules that a token which was accepted can break since then.
-func (v *Verifier) recheck(token string, known *verified) (*claims, error) {
+func (v *Verifier) recheck(known *verified) (*claims, error) {
 	now := v.cfg.Now()
 	if err := known.claims.checkTimes(v.cfg.Leeway, now); err != nil {
-		v.cache.forget(token)
+		v.cache.forget(known)
 		return nil, err
 	}
 	if err := known.source.current().usable(now); err != nil {
@@ -162,7 +162,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (*claims, error) {
 	if err := snapshot.usable(now); err != nil {
 		return nil, err
 	}
-	v.cache.remember(token, &verified{claims: claims, source: source, set: snapshot.set})
+	v.cache.remember(&verified{token: token, claims: claims, source: source, set: snapshot.set})
 	return claims, nil
 }
 
