@@ -5,9 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"example.com/signet/keys"
 	"example.com/signet/keys/keystest"
@@ -208,3 +211,84 @@ func checkDistinctNames(t *testing.T, dec *json.Decoder) {
 		}
 	}
 }
+
+// What PlainMembers takes, DecodeObject takes too and reads in the same way: no member is missing, none is twice, and
+// a string stands for the same.
+func FuzzPlainMembers(f *testing.F) {
+	for _, text := range []string{`{}`, `{"a":"b"}`, `{"a":["b","c"],"d":12,"e":true,"f":null,"g":false}`, `{"a":1,"a":2}`,
+		`{"a":01}`, `{"a":-0}`, `{"a":1e3}`, `{"a":[]}`, `{"a":["b",]}`, `{"a":"b",}`, `{"a":"b"} `, `{"a":"\u0062"}`,
+		"{\"a\":\"\x7f\"}", `{"a":"b}`, `{"a":tru}`, `{"a":{"b":1}}`, `{"":""}`, members(24), members(25), testPayload,
+		header("ES256", keystest.ES256), jwkWith(f, keystest.RS256, nil)} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, plain := plainMembers(text)
+		if !plain {
+			return
+		}
+		var want map[string]jsontext.Value
+		if err := keys.DecodeObject([]byte(text), &want); err != nil {
+			t.Fatalf("DecodeObject refuses %q: %v", text, err)
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%d members, want %d, of %q", len(got), len(want), text)
+		}
+		for _, member := range got {
+			if string(want[member.Name]) != member.Value { // names are distinct in want, so none is twice in got
+				t.Fatalf("%q is %s, want %s, in %q", member.Name, member.Value, want[member.Name], text)
+			}
+			checkPlainString(t, member.Value)
+		}
+	})
+}
+
+func checkPlainString(t *testing.T, value string) {
+	var want any
+	if err := json.Unmarshal([]byte(value), &want); err != nil {
+		t.Fatalf("encoding/json refuses %s: %v", value, err)
+	}
+	wantText, wantIs := want.(string)
+	if content, isString := keys.PlainString(value); content != wantText || isString != wantIs {
+		t.Fatalf("%s stands for %q, %v", value, content, isString)
+	}
+}
+
+// A header says the same whether it is read the fast way or not: a space, which no plain header has, is the difference.
+func FuzzHeader(f *testing.F) {
+	for _, name := range []string{keystest.ES256, keystest.RS256} {
+		plain := header(string(keystest.Key(name).Algorithm()), name)
+		f.Add(plain)
+		for _, member := range []string{`"crit":null`, `"crit":["exp"]`, `"b64":true`, `"zip":"DEF"`, `"x":null`, `"x":["a"]`,
+			`"x":1`, `"x":01`, `"jwk":{"kty":"oct"}`, `"jku":"https://evil.example.com"`, `"kid":"again"`, `"\u006bid":"again"`,
+			`"KID":"again"`, `"CRIT":1`, `"x":"ä"`, `"x":"\u0061"`} {
+			f.Add(withMember(plain, member))
+		}
+	}
+	for _, text := range []string{`{}`, `{"alg":"none","kid":"k"}`, `{"alg":"ES256"}`, `{"alg":"ES256","kid":""}`,
+		`{"alg":"ES256","kid":null}`, `{"alg":"ES256","kid":["k"]}`, `{"alg":["ES256"],"kid":"k"}`, `{"alg":null,"kid":"k"}`,
+		`{"alg":"ES256","kid":"k","typ":1}`, `{"alg":"ES256","kid":"k","typ":null}`, `{"alg":"ES256","kid":"\u006b"}`,
+		`{"alg":"ES256","kid":"` + strings.Repeat("k", 256) + `"}`,
+		`{"alg":"RS256","kid":"` + strings.Repeat("k", 257) + `"}`,
+		`{"alg":"es256","kid":"k"}`, `{"typ":"AT+JWT","kid":"K","alg":"ES256"}`, members(23), members(25)} {
+		f.Add(text)
+	}
+	set := testSet()
+	f.Fuzz(func(t *testing.T, text string) {
+		rest, isObject := strings.CutPrefix(text, "{")
+		if !isObject || len(text) > 4<<10 { // both have to fit into a token
+			return
+		}
+		slow, slowErr := keys.Parse(unsigned("{ " + rest))
+		type parser = func(string) (keys.Unverified, error)
+		for name, parse := range map[string]parser{"Parse": keys.Parse, "Set.Parse": set.Parse} {
+			fast, err := parse(unsigned(text))
+			if fmt.Sprint(err) != fmt.Sprint(slowErr) || fast.Header() != slow.Header() {
+				t.Fatalf("%s says %+v, %v, and with a space %+v, %v, of %q",
+					name, fast.Header(), err, slow.Header(), slowErr, text)
+			}
+		}
+	})
+}
+
+// unsigned is a token of the right form with this header.
+func unsigned(header string) string { return keystest.Encode(header) + ".e30.AA" }

@@ -305,3 +305,50 @@ func TestParseSetRefusesDocuments(t *testing.T) {
 		}
 	}
 }
+
+// Both limits are what the settings say, lower or higher than those of ParseSet, and each for itself.
+func TestSetLimits(t *testing.T) {
+	t.Parallel()
+	good := jwkWith(t, keystest.ES256, nil)
+	document := func(n int) []byte { return jwkSet(slices.Repeat([]string{good}, n)...) }
+	padded := func(size int) []byte { return append(document(1), strings.Repeat(" ", size-len(document(1)))...) }
+	const odd = `{"kty":"oct","kid":"k","k":"AQ"}`
+
+	rows := []struct {
+		name     string
+		limits   keys.SetLimits
+		document []byte
+		want     error
+		say      string
+	}{
+		{"as many keys as may be", keys.SetLimits{Keys: 2}, document(2), nil, ""},
+		{"one key too many", keys.SetLimits{Keys: 2}, document(3), keys.ErrNotSet, "3 keys, at most 2 are read"},
+		{"odd keys count", keys.SetLimits{Keys: 2}, jwkSet(good, odd, odd), keys.ErrNotSet, "3 keys, at most 2 are read"},
+		{"more keys than ParseSet reads", keys.SetLimits{Keys: 200}, document(200), nil, ""},
+		{"more than that", keys.SetLimits{Keys: 200}, document(201), keys.ErrNotSet, "201 keys, at most 200 are read"},
+		{"as long as may be", keys.SetLimits{Size: 1000}, padded(1000), nil, ""},
+		{"one octet too long", keys.SetLimits{Size: 1000}, padded(1001), keys.ErrNotSet, "longer than 1000 octets"},
+		{"longer than ParseSet reads", keys.SetLimits{Size: 1 << 20}, padded(1 << 20), nil, ""},
+		{"longer than that", keys.SetLimits{Size: 1 << 20}, padded(1<<20 + 1), keys.ErrNotSet, "longer than 1048576 octets"},
+		{"a limit of keys leaves that of the size", keys.SetLimits{Keys: 1}, padded(keys.MaxSetSize + 1), keys.ErrNotSet,
+			"longer than 524288 octets"},
+		{"a limit of the size leaves that of keys", keys.SetLimits{Size: 1 << 20}, document(101), keys.ErrNotSet,
+			"101 keys, at most 100 are read"},
+		{"no limits: as ParseSet", keys.SetLimits{}, padded(keys.MaxSetSize), nil, ""},
+		{"no limits: too long", keys.SetLimits{}, padded(keys.MaxSetSize + 1), keys.ErrNotSet, "longer than 524288 octets"},
+		{"no limits: too many", keys.SetLimits{}, document(101), keys.ErrNotSet, "101 keys, at most 100 are read"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			set, skipped, err := row.limits.Parse(row.document)
+			if row.want != nil {
+				wantError(t, err, row.want, row.say)
+				if set != nil || skipped != nil {
+					t.Errorf("set %v and skipped %v beside the error", set, skipped)
+				}
+			} else if err != nil || set.Len() != 1 {
+				t.Errorf("%v, %v", set, err)
+			}
+		})
+	}
+}

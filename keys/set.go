@@ -72,12 +72,17 @@ func (s *Set) Key(id string) *PublicKey {
 	return s.byID[id]
 }
 
-// Equal reports whether both have the same keys under the same kids in the same order.
+// Equal reports whether both have the same keys under the same kids, in whatever order.
 func (s *Set) Equal(other *Set) bool {
-	if s.Len() == 0 || other.Len() == 0 {
-		return s.Len() == other.Len()
+	if s.Len() != other.Len() {
+		return false
 	}
-	return slices.EqualFunc(s.keys, other.keys, (*PublicKey).Equal)
+	for key := range s.All() {
+		if twin := other.Key(key.id); twin == nil || !key.Equal(twin) {
+			return false
+		}
+	}
+	return true
 }
 
 var (

@@ -207,3 +207,44 @@ func TestAlgorithms(t *testing.T) {
 		}
 	}
 }
+
+func TestSetEqual(t *testing.T) {
+	t.Parallel()
+	set := keystest.Set
+	named := func(name, kid string) *keys.Set {
+		return must(keys.NewSet(must(keys.ParseJWK([]byte(jwkWith(t, name, map[string]any{"kid": kid}))))))
+	}
+	rows := []struct {
+		name string
+		a, b *keys.Set
+		want bool
+	}{
+		{"the same keys", set(keystest.ES256, keystest.RS256), set(keystest.ES256, keystest.RS256), true},
+		{"one read from JSON", set(keystest.ES256), named(keystest.ES256, keystest.Key(keystest.ES256).ID()), true},
+		{"another order", set(keystest.ES256, keystest.RS256), set(keystest.RS256, keystest.ES256), true},
+		{"one more", set(keystest.ES256, keystest.RS256), set(keystest.ES256), false},
+		{"another second key", set(keystest.ES256, keystest.RS256), set(keystest.ES256, keystest.RS256Other), false},
+		{"another key of the same type", set(keystest.ES256), set(keystest.ES256Other), false},
+		{"another RSA key", set(keystest.RS256), set(keystest.RS256Other), false},
+		{"another type", set(keystest.ES256), set(keystest.RS256), false},
+		{"another kid", set(keystest.ES256), named(keystest.ES256, "other"), false},
+		{"another key under the same kid", named(keystest.ES256, "k"), named(keystest.ES256Other, "k"), false},
+		{"another type under the same kid", named(keystest.ES256, "k"), named(keystest.RS256, "k"), false},
+		{"nil and a key", nil, set(keystest.ES256), false},
+		{"zero and a key", &keys.Set{}, set(keystest.ES256), false},
+		{"nil and nil", nil, nil, true},
+		{"nil and zero", nil, &keys.Set{}, true},
+		{"nil and made of nothing", nil, must(keys.NewSet()), true},
+		{"zero and made of nothing", &keys.Set{}, must(keys.NewSet()), true},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			if row.a.Equal(row.b) != row.want || row.b.Equal(row.a) != row.want {
+				t.Errorf("Equal: %v, and the other way round %v", row.a.Equal(row.b), row.b.Equal(row.a))
+			}
+			if !row.a.Equal(row.a) || !row.b.Equal(row.b) {
+				t.Error("not equal to itself")
+			}
+		})
+	}
+}

@@ -12,6 +12,8 @@ import (
 const (
 	MaxTokenSize = 8 << 10 // octets of a compact token
 	maxKeyIDSize = 256     // octets of a kid
+
+	maxHeaderSize = 1 << 10 // octets of a header; reading more would cost more than checking a signature
 )
 
 // Header is what the header of a token says (RFC 7515 §4.1). The members that a token could use to bring or point to
@@ -56,6 +58,7 @@ var (
 	errCritical    = malformed("header has crit") // RFC 7515 §4.1.11: not understood, so refused
 	errB64         = malformed("header has b64")  // RFC 7797 §7: would change what is signed
 	errZip         = malformed("header has zip")
+	errLongHeader  = malformed("header longer than 1 KiB")
 	errNoKeyID     = malformed("header has no kid")
 	errLongKeyID   = malformed("kid longer than 256 octets")
 
@@ -63,26 +66,26 @@ var (
 )
 
 // Parse checks everything about a compact token that needs no key: at most 8 KiB; three segments of canonical unpadded
-// base64url (RFC 7515 §2, §3.1); a header that is one strict JSON object as [DecodeObject] reads it, with an algorithm
+// base64url (RFC 7515 §2, §3.1); a header of at most 1 KiB that is one strict JSON object as [DecodeObject] reads it, with an algorithm
 // of [Algorithms] and a kid, and without crit, b64 or zip. It neither reads nor vouches for the payload. Errors wrap
 // [ErrMalformed] or [ErrAlgorithm].
 func Parse(token string) (Unverified, error) { return parse(token, nil) }
 
-// ParseAssertion is [Parse] for client assertions, whose header needs no kid (RFC 7523 §3). [Set.VerifyAny] verifies
-// what it returns.
-func ParseAssertion(token string) (Unverified, error) { return split(token, nil) }
+// ParseAssertion is [Parse] for client assertions, whose header needs no kid (RFC 7523 §3) and may be as long as the whole,
+// for some clients put their certificates there. [Set.VerifyAny] verifies what it returns.
+func ParseAssertion(token string) (Unverified, error) { return split(token, MaxTokenSize, nil) }
 
 // parse is Parse; known has the encoded headers that need not be read again.
 func parse(token string, known map[string]Header) (Unverified, error) {
-	u, err := split(token, known)
+	u, err := split(token, maxHeaderSize, known)
 	if err == nil && u.header.KeyID == "" {
 		return Unverified{}, errNoKeyID
 	}
 	return u, err
 }
 
-// split is parse for a header that may be without kid.
-func split(token string, known map[string]Header) (Unverified, error) {
+// split is parse for a header that may be without kid, and of another length.
+func split(token string, maxHeader int, known map[string]Header) (Unverified, error) {
 	if len(token) > MaxTokenSize {
 		return Unverified{}, errTooLong
 	}
@@ -93,6 +96,8 @@ func split(token string, known map[string]Header) (Unverified, error) {
 		return Unverified{}, errSegments
 	case signature == "":
 		return Unverified{}, errNoSignature
+	case base64.RawURLEncoding.DecodedLen(len(header)) > maxHeader:
+		return Unverified{}, errLongHeader
 	}
 	// Go's base64 decoder skips line breaks, so they are refused before it sees them.
 	if strings.IndexByte(token, '\n') >= 0 || strings.IndexByte(token, '\r') >= 0 {

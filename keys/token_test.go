@@ -37,6 +37,7 @@ const (
 	ruleZip         = "malformed token: header has zip"
 	ruleNoKeyID     = "malformed token: header has no kid"
 	ruleLongKeyID   = "malformed token: kid longer than 256 octets"
+	ruleLongHeader  = "malformed token: header longer than 1 KiB"
 	ruleNotAllowed  = "algorithm not allowed: header names neither ES256 nor RS256"
 	ruleMismatch    = "algorithm not allowed: header and key name different algorithms"
 	ruleUnknownKey  = "unknown key: kid is not in the set"
@@ -534,7 +535,8 @@ func TestVerifyHeader(t *testing.T) {
 		{"comma at the end", forge(strings.TrimSuffix(ec, "}") + ",}"), ruleHeader},
 		{"comment", forge(strings.TrimSuffix(ec, "}") + "/**/}"), ruleHeader},
 		{"UTF-16", forge("{\x00\"\x00}\x00"), ruleHeader},
-		{"deep, unclosed", with(`"x":` + strings.Repeat("[", 5000)), ruleHeader},
+		{"deep, unclosed", with(`"x":` + strings.Repeat("[", 800)), ruleHeader},
+		{"deep, unclosed and long", with(`"x":` + strings.Repeat("[", 5000)), ruleLongHeader},
 		{"depth 10,000", with(`"x":` + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000)), ruleTooLong},
 		{"invalid UTF-8", with("\"x\":\"\xff\""), ruleHeader},
 		{"invalid UTF-8 in a name", with("\"\xff\":1"), ruleHeader},
@@ -591,7 +593,8 @@ func TestVerifyKeyID(t *testing.T) {
 		{"object", forge(`{"kid":"` + id + `"}`), ruleHeader},
 		{"256 octets", forge(`"` + strings.Repeat("k", 256) + `"`), ruleUnknownKey},
 		{"257 octets", forge(`"` + strings.Repeat("k", 257) + `"`), ruleLongKeyID},
-		{"5 KB", forge(`"` + strings.Repeat("k", 5_000) + `"`), ruleLongKeyID},
+		{"900 octets", forge(`"` + strings.Repeat("k", 900) + `"`), ruleLongKeyID},
+		{"5 KB", forge(`"` + strings.Repeat("k", 5_000) + `"`), ruleLongHeader},
 		{"10 KB", forge(`"` + strings.Repeat("k", 10_000) + `"`), ruleTooLong},
 		{"spelled with escapes", forge(`"\u00` + fmt.Sprintf("%02x", id[0]) + id[1:] + `"`), ""},
 	}
@@ -616,7 +619,8 @@ func TestVerifySize(t *testing.T) {
 		{"a million dots", strings.Repeat(".", 1_000_000), ruleTooLong},
 		{"8 KiB of dots", strings.Repeat(".", keys.MaxTokenSize), ruleSegments},
 		{"8 KiB of letters", strings.Repeat("A", keys.MaxTokenSize), ruleSegments},
-		{"8 KiB of line breaks", strings.Repeat("\n", keys.MaxTokenSize-3) + "..A", ruleLineBreak},
+		{"1 KiB of line breaks", strings.Repeat("\n", 1<<10) + "..A", ruleLineBreak},
+		{"8 KiB of line breaks", strings.Repeat("\n", keys.MaxTokenSize-3) + "..A", ruleLongHeader},
 	})
 }
 

@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("EXPIRED", keystest.AccessToken(keystest.ES256, claims.With("exp", strconv.FormatInt(time.Now().Unix()-600, 10))))
 			claims = keystest.AccessClaims("http://"+env.Getenv("NOBODY"), "http://127.0.0.1:9000", time.Now())
 			env.Setenv("EARLY", keystest.AccessToken(keystest.ES256, claims))
-			return nil
+			return setUpstream(env)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"get": get, "terminate": terminate},
 	})

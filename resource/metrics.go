@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +23,9 @@ type metrics struct {
 	fetched  *prometheus.GaugeVec
 }
 
+// classes are the classes of a status.
+var classes = []string{"1xx", "2xx", "3xx", "4xx", "5xx"}
+
 // durations are the bounds of the histogram, in seconds.
 var durations = []float64{.0001, .0005, .001, .005, .01, .05, .1, .5, 1, 5, 30}
 
@@ -42,6 +44,9 @@ func newMetrics(issuers []string) *metrics {
 	m.accepted = map[bool]prometheus.Counter{true: accepted.WithLabelValues("true"), false: accepted.WithLabelValues("false")}
 	for _, reason := range verify.Reasons() {
 		m.refused.WithLabelValues(reason)
+	}
+	for _, class := range classes {
+		m.requests.WithLabelValues(class)
 	}
 	for _, issuer := range issuers { // a series that is absent cannot be alerted on
 		m.fetches.WithLabelValues(issuer, "ok")
@@ -83,7 +88,8 @@ func (m *metrics) onFetch(fetched verify.Fetched) {
 }
 
 func (m *metrics) onRequest(status int, took time.Duration) {
-	m.requests.WithLabelValues(strconv.Itoa(status/100) + "xx").Observe(took.Seconds())
+	class := min(max(status/100, 1), len(classes)) // an application may answer 999
+	m.requests.WithLabelValues(classes[class-1]).Observe(took.Seconds())
 }
 
 func (m *metrics) handler() http.Handler {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -120,11 +121,12 @@ func (s site) logRequests(next http.Handler) http.Handler {
 		wrapped := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		defer func() { // a proxied answer that breaks off panics, so that the caller sees it
 			took := time.Since(start)
-			s.metrics.onRequest(wrapped.Status(), took)
+			status := cmp.Or(wrapped.Status(), http.StatusSwitchingProtocols) // no other answer goes past wrapped
+			s.metrics.onRequest(status, took)
 			s.log.InfoContext(r.Context(), "request",
 				"method", r.Method,
 				"path", r.URL.Path,
-				"status", wrapped.Status(),
+				"status", status,
 				"duration_us", took.Microseconds(),
 				"request_id", requestIDOf(r))
 		}()

@@ -106,9 +106,12 @@ type stop struct {
 // until all others have stopped.
 func serveAll(ctx context.Context, log *slog.Logger, how stop, sites []served) error {
 	failed := make(chan error, len(sites))
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut() // ends what Shutdown knows nothing of: WebSockets
 	var servers []*http.Server
 	for _, site := range sites {
 		server := newServer(site.handler, log)
+		server.BaseContext = func(net.Listener) context.Context { return base }
 		servers = append(servers, server)
 		go func() { failed <- server.Serve(site.listener) }()
 	}

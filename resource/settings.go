@@ -76,9 +76,10 @@ func (s *settings) bindTokens(flags *pflag.FlagSet) {
 func (s *settings) bindUpstream(flags *pflag.FlagSet) {
 	flags.StringVar(&s.upstream, "upstream", "", "URL of an application to pass authorised requests on to,\n"+
 		"instead of the demonstration and /verify")
-	flags.DurationVar(&s.timeout, "upstream-timeout", 30*time.Second, "how long it may take to begin an answer, and a stream to go on")
+	flags.DurationVar(&s.timeout, "upstream-timeout", time.Minute, "how long it may take to begin an answer, and a stream to go on")
 	flags.Int64Var(&s.maxBody, "upstream-max-body", 100<<20, "octets that the body of a request may have")
-	flags.StringVar(&s.headers.Subject, "subject-header", "X-Auth-Subject", "header that tells it, or a proxy that asks /verify, the sub")
+	flags.StringVar(&s.headers.Issuer, "issuer-header", "X-Auth-Issuer", "header that tells it, or a proxy that asks /verify, the iss")
+	flags.StringVar(&s.headers.Subject, "subject-header", "X-Auth-Subject", "the same for the sub")
 	flags.StringVar(&s.headers.Client, "client-header", "X-Auth-Client-Id", "the same for the client_id")
 	flags.StringVar(&s.headers.Scope, "scope-header", "X-Auth-Scope", "the same for the scope")
 }
@@ -92,6 +93,10 @@ func (s *settings) check() error {
 		return fmt.Errorf("--leeway %v is not from 0s to 5m", s.leeway)
 	case s.minRefresh <= 0 || s.cooldown <= 0 || s.maxStale <= 0:
 		return errors.New("--jwks-min-refresh, --jwks-cooldown and --jwks-max-stale must be more than 0s")
+	case s.maxStale < 2*s.minRefresh:
+		return fmt.Errorf("--jwks-max-stale %v is below twice --jwks-min-refresh, %v", s.maxStale, 2*s.minRefresh)
+	case s.minRefresh > time.Hour:
+		return fmt.Errorf("--jwks-min-refresh %v is above 1h", s.minRefresh)
 	case s.cacheSize < 0:
 		return fmt.Errorf("--cache-size %d is negative", s.cacheSize)
 	case (s.jwksURL != "" || s.jwksFile != "") && len(s.issuers) > 1:
@@ -102,6 +107,9 @@ func (s *settings) check() error {
 		return fmt.Errorf("--shutdown-grace %v is negative", s.shutdownGrace)
 	case s.logFormat != "auto" && s.logFormat != "text" && s.logFormat != "json":
 		return fmt.Errorf("--log-format %q is not text, json or auto", s.logFormat)
+	}
+	if err := bearer.CheckScope(s.scopes()...); err != nil {
+		return fmt.Errorf("--require-scope: %w", err)
 	}
 	return s.checkUpstream()
 }
@@ -114,7 +122,7 @@ func (s *settings) checkUpstream() error {
 		return errors.New("--upstream-max-body must be more than 0")
 	}
 	if _, err := bearer.NewIdentityHeaders(s.headers); err != nil {
-		return fmt.Errorf("--subject-header, --client-header, --scope-header: %w", err)
+		return fmt.Errorf("--issuer-header, --subject-header, --client-header, --scope-header: %w", err)
 	}
 	if s.upstream == "" {
 		return nil

@@ -7,8 +7,8 @@ usage() {
 Usage: scripts/test.sh [--long]
 
 Checks form (gofmt, vet, staticcheck, modules, shell scripts), then runs every test. It needs Go and openssl; a C
-compiler for the race detector and shellcheck are installed when it runs as root on Debian, and done without elsewhere.
-It writes nothing into the repository.
+compiler for the race detector and shellcheck are installed when it runs as root on Debian, nginx is unpacked for as long
+as it runs, and elsewhere they are done without. It writes nothing into the repository.
 
   --long      also run each fuzz target for 30 seconds
   -h, --help  show this text
@@ -98,11 +98,16 @@ find_programs() {
 
 # install PACKAGE... installs Debian packages when that is ours to do.
 install() {
-	[ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null || return 1
+	has_apt || return 1
 	echo "installing $*"
+	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >"$tmp/apt.log" 2>&1 </dev/null
+}
+
+# has_apt reports whether this is Debian and we are root, and updates what apt-get knows.
+has_apt() {
+	[ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null || return 1
 	[ -e "$tmp/apt-updated" ] || apt-get update >"$tmp/apt.log" 2>&1 </dev/null || return 1
 	: >"$tmp/apt-updated"
-	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >"$tmp/apt.log" 2>&1 </dev/null
 }
 
 # The race detector needs cgo, and cgo a C compiler with its headers.
@@ -124,6 +129,22 @@ compiles() {
 
 find_shellcheck() {
 	command -v shellcheck >/dev/null || install shellcheck || skip shellcheck 'not installed'
+}
+
+# The test of nginx names itself as skipped where there is none.
+find_nginx() { command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || unpack_nginx || :; }
+
+# unpack_nginx has Debian's nginx for this run alone: an installed one would serve port 80 of this machine from now on.
+# Depending on the release, nginx-light is the program, or asks for nginx, which is.
+unpack_nginx() {
+	has_apt || return 1
+	echo 'unpacking nginx'
+	(cd "$tmp" && apt-get download nginx nginx-light >"$tmp/apt.log" 2>&1 </dev/null) || return 1
+	for package in "$tmp"/nginx*.deb; do
+		dpkg -x "$package" "$tmp/nginx" || return 1
+	done
+	"$tmp/nginx/usr/sbin/nginx" -v || return 1 # it runs only where the libraries are that it needs
+	PATH=$PATH:$tmp/nginx/usr/sbin
 }
 
 check_gofmt() {
@@ -217,6 +238,7 @@ find_home
 find_programs
 find_compiler
 find_shellcheck
+find_nginx
 
 step gofmt check_gofmt
 step 'go vet' check_vet

@@ -30,6 +30,8 @@ func answerFor(reason error) answer {
 			text: "the access token lacks a scope"}
 	case errors.Is(reason, ErrQuestion):
 		return answer{status: http.StatusForbidden, text: "the proxy asks for something that is no scope"}
+	case errors.Is(reason, ErrForged):
+		return answer{status: http.StatusForbidden, text: "the headers that tell who calls are not the caller's to set"}
 	case errors.Is(reason, ErrIdentity):
 		return answer{status: http.StatusForbidden, code: "invalid_token", text: "no header can carry the token's identity"}
 	case errors.Is(reason, verify.ErrUnavailable):

@@ -16,6 +16,8 @@ package bearer
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -37,6 +39,7 @@ var (
 	ErrAmbiguous = errors.New("more than one access token, or a malformed Authorization")
 	ErrScope     = errors.New("token without the scope that is needed")
 	ErrIdentity  = errors.New("identity that no header can carry")
+	ErrForged    = errors.New("identity headers of the caller's making")
 	ErrQuestion  = errors.New("proxy asks for something other than scope values")
 )
 
@@ -111,8 +114,13 @@ func (a *authorized) setHeaders(h http.Header) {
 	case vary == nil:
 		h["Vary"] = a.headers[1:2:2]
 	case !slices.Contains(vary, varyOn):
-		h["Vary"] = append(vary, varyOn)
+		h["Vary"] = append(slices.Clip(vary), varyOn)
 	}
+}
+
+// Format prints none of the claims.
+func (*authorized) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "bearer: an authorized request's context")
 }
 
 type authorizedKey struct{}
@@ -171,6 +179,16 @@ func RequireScope(values ...string) func(http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// CheckScope returns an error for values that cannot be scope values (RFC 6749 §3.3), upon which [RequireScope] panics.
+func CheckScope(values ...string) error {
+	for _, value := range values {
+		if !isScope(value) {
+			return fmt.Errorf("bearer: %.100q is no scope value", value)
+		}
+	}
+	return nil
 }
 
 // isScope reports whether value can be a scope value. It goes into a quoted string of the challenge.

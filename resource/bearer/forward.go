@@ -11,7 +11,9 @@ import (
 // or 403, with a challenge, and nothing else: nginx turns any other status into a 500.
 //
 // A query parameter scope, which the proxy's configuration sets and no caller can, names scope values that the token
-// must have: /verify?scope=orders:read. Anything else there is refused. It is safe for concurrent use when its fields are not changed.
+// must have: /verify?scope=orders:read. Anything else there is refused; Caddy passes the caller's own query on unless the
+// configuration sets one, so end it in a question mark there. A request that comes with identity headers of the caller's
+// making is refused too: not every proxy replaces all of them by those in the answer. It is safe for concurrent use when its fields are not changed.
 type ForwardAuth struct {
 	Guard   Guard
 	Headers IdentityHeaders
@@ -36,6 +38,9 @@ func (f ForwardAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // decide sets the identity headers, or says why not.
 func (f ForwardAuth) decide(h http.Header, r *http.Request) error {
+	for range f.Headers.in(r.Header) {
+		return ErrForged
+	}
 	needed, err := scopeOf(r)
 	if err != nil {
 		return err

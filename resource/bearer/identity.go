@@ -3,6 +3,7 @@ package bearer
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,25 +13,39 @@ import (
 
 // HeaderNames are names of headers that [NewIdentityHeaders] takes. An empty field is its default.
 type HeaderNames struct {
+	Issuer  string // for the iss, within which a sub names one and the same; default X-Auth-Issuer
 	Subject string // for the sub; default X-Auth-Subject
 	Client  string // for the client_id; default X-Auth-Client-Id
 	Scope   string // for the scope; default X-Auth-Scope
 }
 
-// IdentityHeaders hands a verified identity on to an application that knows nothing of tokens, in three headers. The zero
+func (n HeaderNames) withDefaults() HeaderNames {
+	return HeaderNames{
+		Issuer:  http.CanonicalHeaderKey(cmp.Or(n.Issuer, "X-Auth-Issuer")),
+		Subject: http.CanonicalHeaderKey(cmp.Or(n.Subject, "X-Auth-Subject")),
+		Client:  http.CanonicalHeaderKey(cmp.Or(n.Client, "X-Auth-Client-Id")),
+		Scope:   http.CanonicalHeaderKey(cmp.Or(n.Scope, "X-Auth-Scope")),
+	}
+}
+
+func (n HeaderNames) all() [4]string { return [4]string{n.Issuer, n.Subject, n.Client, n.Scope} }
+
+// IdentityHeaders hands a verified identity on to an application that knows nothing of tokens, in four headers. The zero
 // value has the default names. It is safe for concurrent use.
 type IdentityHeaders struct{ names HeaderNames }
 
 // notForIdentity are headers that have a meaning of their own.
-var notForIdentity = []string{"authorization", "connection", "content-length", "content-type", "cookie", "host", "token",
-	"te", "trailer", "transfer-encoding", "upgrade", "vary", "www-authenticate", "cache-control"}
+var notForIdentity = []string{"authorization", "cache-control", "connection", "content-encoding", "content-length",
+	"content-type", "cookie", "date", "expect", "host", "keep-alive", "location", "proxy-authenticate",
+	"proxy-authorization", "proxy-connection", "retry-after", "set-cookie", "te", "token", "trailer", "transfer-encoding",
+	"upgrade", "vary", "www-authenticate", "x-request-id"}
 
 // NewIdentityHeaders returns the headers with these names. It refuses a name that is no header's (RFC 9110 §5.1), one
 // that means something else, and names that differ in nothing but letter case and punctuation.
 func NewIdentityHeaders(names HeaderNames) (IdentityHeaders, error) {
 	names = names.withDefaults()
 	known := make(map[string]bool)
-	for _, name := range []string{names.Subject, names.Client, names.Scope} {
+	for _, name := range names.all() {
 		switch {
 		case strings.ContainsFunc(name, isNotToken):
 			return IdentityHeaders{}, fmt.Errorf("bearer: %.100q is no name of a header", name)
@@ -48,22 +63,25 @@ func isNotToken(r rune) bool {
 	return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 }
 
-func (n HeaderNames) withDefaults() HeaderNames {
-	return HeaderNames{
-		Subject: http.CanonicalHeaderKey(cmp.Or(n.Subject, "X-Auth-Subject")),
-		Client:  http.CanonicalHeaderKey(cmp.Or(n.Client, "X-Auth-Client-Id")),
-		Scope:   http.CanonicalHeaderKey(cmp.Or(n.Scope, "X-Auth-Scope")),
-	}
-}
-
 // Strip removes these headers, whoever wrote them. So that no reader takes one for another, it removes names too that
 // differ from them in letter case or punctuation alone: X_Auth_Subject is the same to many servers, as CGI has it.
 func (h IdentityHeaders) Strip(header http.Header) {
-	names := h.names.withDefaults()
-	for name := range header {
-		switch fold(name) {
-		case fold(names.Subject), fold(names.Client), fold(names.Scope):
-			delete(header, name)
+	for name := range h.in(header) {
+		delete(header, name)
+	}
+}
+
+// in yields the names in header that some reader may take for one of these.
+func (h IdentityHeaders) in(header http.Header) iter.Seq[string] {
+	mine := h.names.withDefaults().all()
+	for i := range mine {
+		mine[i] = fold(mine[i])
+	}
+	return func(yield func(string) bool) {
+		for name := range header {
+			if slices.Contains(mine[:], fold(name)) && !yield(name) {
+				return
+			}
 		}
 	}
 }
@@ -74,10 +92,16 @@ func (h IdentityHeaders) Strip(header http.Header) {
 // else's.
 func (h IdentityHeaders) Set(header http.Header, claims verify.Claims) error {
 	h.Strip(header)
-	if !isCarried(claims.Subject()) || !isCarried(claims.ClientID()) || (claims.Scope() != "" && !isCarried(claims.Scope())) {
+	for _, value := range []string{claims.Issuer(), claims.Subject(), claims.ClientID()} {
+		if value == "" || !isCarried(value) {
+			return ErrIdentity
+		}
+	}
+	if !isCarried(claims.Scope()) {
 		return ErrIdentity
 	}
 	names := h.names.withDefaults()
+	header[names.Issuer] = []string{claims.Issuer()}
 	header[names.Subject] = []string{claims.Subject()}
 	header[names.Client] = []string{claims.ClientID()}
 	header[names.Scope] = []string{claims.Scope()}
@@ -100,7 +124,7 @@ func fold(name string) string {
 // isCarried reports whether a header has value unchanged at its other end: printable ASCII with no space around it (RFC
 // 9110 §5.5).
 func isCarried(value string) bool {
-	return value != "" && value == strings.Trim(value, " ") && !strings.ContainsFunc(value, func(r rune) bool {
+	return value == strings.Trim(value, " ") && !strings.ContainsFunc(value, func(r rune) bool {
 		return r < ' ' || r > '~'
 	})
 }

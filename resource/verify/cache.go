@@ -7,9 +7,9 @@ import (
 	"example.com/signet/keys"
 )
 
-// entryOverhead is what an entry of the cache takes besides the token's text and its claims' text, in octets. A test
-// holds it against the heap.
-const entryOverhead = 600
+// entryOverhead is what an entry of the cache takes besides the token's text and its claims, in octets. A test holds it
+// against the heap.
+const entryOverhead = 450
 
 // cache remembers tokens that were accepted, by their very text: another spelling of a token is another text, and was
 // refused. When it is full, the oldest go: tokens live for minutes, and one that is still used comes back at once. It is
@@ -32,11 +32,11 @@ type verified struct {
 	set    *keys.Set
 }
 
-func (v *verified) size() int { return len(v.token) + len(v.claims.payload) + entryOverhead }
+func (v *verified) size() int { return len(v.token) + v.claims.size() + entryOverhead }
 
 // lookUp returns what is known about the token, nil for nothing.
 func (c *cache) lookUp(token string) *verified {
-	if c.limit == 0 {
+	if c.limit == 0 || len(token) > keys.MaxTokenSize { // before all of it is hashed
 		return nil
 	}
 	found, _ := c.entries.Load(token)
@@ -46,12 +46,15 @@ func (c *cache) lookUp(token string) *verified {
 
 // remember keeps a token, under a copy of its text: the one that came in may be a part of something larger.
 func (c *cache) remember(v *verified) {
-	if c.limit == 0 {
+	if v.size() > c.limit {
 		return
 	}
 	v.token = strings.Clone(v.token)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if there := c.lookUp(v.token); there != nil && there.set == v.set {
+		return // somebody else verified it at the same time
+	}
 	c.entries.Store(v.token, v)
 	c.queue = append(c.queue, v)
 	for c.used += v.size(); c.used > c.limit; {

@@ -1,8 +1,10 @@
 package verify
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"strconv"
@@ -49,6 +51,17 @@ func (t *text) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return json.UnmarshalDecode(dec, (*string)(t))
 }
 
+const audienceOverhead = 32 // octets of one value besides its text: its place in the slice, which has grown by doubling
+
+// size is how many octets the claims take, besides the struct. Those that are not spelled plainly are copies of what is in
+// the payload.
+func (c *claims) size() int {
+	if len(c.Audience) == 1 && &c.Audience[0] == &c.one[0] {
+		return len(c.payload)
+	}
+	return 2*len(c.payload) + len(c.Audience)*audienceOverhead
+}
+
 var noClaims claims
 
 func (c Claims) claims() *claims {
@@ -82,7 +95,7 @@ func (c Claims) IssuedAt() time.Time { return c.claims().IssuedAt.Time() }
 // NotBefore returns nbf, in UTC, and the zero time when the token has none.
 func (c Claims) NotBefore() time.Time { return c.claims().NotBefore.Time() }
 
-// Scope returns the scope values, separated by single spaces (RFC 6749 §3.3); "" when the token has none.
+// Scope returns scope as it is written: values separated by spaces (RFC 6749 §3.3); "" when the token has none.
 func (c Claims) Scope() string { return string(c.claims().Scope) }
 
 // Scopes yields the scope values one by one.
@@ -129,6 +142,9 @@ func (c Claims) Decode(v any) error {
 // String names the client and the token, which it does not show.
 func (c Claims) String() string { return fmt.Sprintf("token %q of client %q", c.ID(), c.ClientID()) }
 
+// Format prints String whatever the verb, and nothing else of the claims.
+func (c Claims) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
 // InsecureClaims returns the claims of payload, the JSON text of a token's claims, without any proof that they are
 // genuine: for tests of code that is given Claims. The error wraps [ErrClaims].
 func InsecureClaims(payload []byte) (Claims, error) {
@@ -148,6 +164,31 @@ func readClaims(payload []byte) (*claims, error) {
 		return nil, errClaims
 	}
 	return c, nil
+}
+
+// issuerOf returns the first iss of a payload that nobody has vouched for, and "" where none can be read. It reads no more
+// than it needs: to read all strictly would cost more than to check a signature.
+func issuerOf(payload []byte) (issuer string) {
+	if c, isPlain := readPlain(payload); isPlain {
+		return string(c.Issuer)
+	}
+	dec := jsontext.NewDecoder(bytes.NewReader(payload), jsontext.AllowDuplicateNames(true))
+	if token, err := dec.ReadToken(); err != nil || token.Kind() != jsontext.KindBeginObject {
+		return ""
+	}
+	for dec.PeekKind() == jsontext.KindString {
+		name, err := dec.ReadValue()
+		isIssuer := string(name) == `"iss"`
+		if err == nil && isIssuer {
+			err = json.UnmarshalDecode(dec, (*text)(&issuer))
+		} else if err == nil {
+			err = dec.SkipValue()
+		}
+		if err != nil || isIssuer {
+			return issuer
+		}
+	}
+	return ""
 }
 
 // readPlain reads claims that are spelled in the plainest way. False says nothing about them.

@@ -27,7 +27,7 @@ type Config struct {
 	Leeway time.Duration
 	// CacheSize is how many octets of memory the cache of verified tokens may take. Zero is 16 MiB, room for some ten
 	// thousand tokens; negative is no cache. A token that is in it is not verified again while the issuer's keys stay as
-	// they are; its times are checked each time.
+	// they are; its times are checked each time. When more tokens take turns than there is room for, it is of no use.
 	CacheSize int
 	// Fetch is when and how keys are fetched.
 	Fetch Fetch
@@ -38,7 +38,8 @@ type Config struct {
 	// OnVerify, when not nil, is called at the end of each Verify, for metrics. It must be quick and safe for concurrent
 	// use. [Reason] makes a label of the error.
 	OnVerify func(ctx context.Context, outcome Outcome)
-	// OnFetch, when not nil, is called after each fetch of an issuer's keys, for one issuer never twice at once.
+	// OnFetch, when not nil, is called after each fetch of an issuer's keys, for one issuer never twice at once. The next
+	// fetch waits for it; it must not call Close.
 	OnFetch func(Fetched)
 }
 
@@ -144,7 +145,7 @@ func (f Fetch) check() error {
 		return errors.New("verify: refresh at and jitter are parts of 1")
 	case f.MaxRefresh < f.MinRefresh:
 		return fmt.Errorf("verify: max refresh %v is below min refresh %v", f.MaxRefresh, f.MinRefresh)
-	case f.MaxStale < 2*f.MinRefresh: // or keys would grow stale between two fetches that succeed
+	case f.MaxStale/2 < f.MinRefresh: // or keys would grow stale between two fetches that succeed
 		return fmt.Errorf("verify: max stale %v is below %v", f.MaxStale, 2*f.MinRefresh)
 	}
 	return nil

@@ -57,14 +57,29 @@ func (l *loader) read(ctx context.Context, search bool) (*remote.Document, error
 
 // readFile reads the file. It may be kept for no time: it costs nothing to look again.
 func (l *loader) readFile() (*remote.Document, error) {
+	document, err := l.openFile()
+	if err != nil {
+		return nil, fmt.Errorf("reading the JWK Set: %w", err)
+	}
+	return document, nil
+}
+
+func (l *loader) openFile() (*remote.Document, error) {
+	info, err := os.Stat(l.issuer.JWKSFile)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular(): // a pipe would make whoever opens it wait
+		return nil, fmt.Errorf("%w: %s is not a regular file", remote.ErrFetch, l.issuer.JWKSFile)
+	}
 	file, err := os.Open(l.issuer.JWKSFile)
 	if err != nil {
-		return nil, fmt.Errorf("opening the JWK Set: %w", err)
+		return nil, err
 	}
 	defer file.Close()
 	document, err := l.fetcher.ReadJWKS(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the JWK Set in %s: %w", l.issuer.JWKSFile, err)
+		return nil, fmt.Errorf("%s: %w", l.issuer.JWKSFile, err)
 	}
 	return document, nil
 }

@@ -49,8 +49,15 @@ type source struct {
 
 	mu      sync.Mutex
 	flight  chan struct{} // guarded by mu: closed when the fetch that is wanted or under way ends; nil when none is
+	flying  bool          // guarded by mu: it is under way
 	lastTry time.Time     // guarded by mu: when the last fetch ended
+
+	waiting atomic.Int32 // callers who wait for a fetch
 }
+
+// maxWaiting is how many callers may wait for one issuer's keys. Each of them costs memory, and to send a token with an
+// invented kid costs nothing.
+const maxWaiting = 1000
 
 // newSource returns a source that does not fetch yet. One with a file has read it: a mistake in the name shows at once.
 func newSource(issuer Issuer, cfg *Config) (*source, error) {
@@ -97,18 +104,8 @@ func (s *source) current() *snapshot { return s.latest.Load() }
 // moment ago: unknown kids are free to invent, fetches are not. An issuer that does not answer is no reason to call the
 // token anything but unknown, as long as there are usable keys: bad tokens are refused as such throughout.
 func (s *source) await(ctx context.Context, kid string) (*snapshot, error) {
-	for range 2 { // a fetch that was under way already may have been answered before the key was there
-		flight := s.join()
-		if flight == nil {
-			break
-		}
-		landed, err := s.wait(ctx, flight)
-		if err != nil {
-			return nil, err
-		}
-		if !landed || s.current().set.Key(kid) != nil {
-			break
-		}
+	if err := s.wait(ctx, kid); err != nil {
+		return nil, err
 	}
 	latest := s.current()
 	if err := latest.usable(s.cfg.Now()); err != nil {
@@ -120,28 +117,44 @@ func (s *source) await(ctx context.Context, kid string) (*snapshot, error) {
 	return latest, nil
 }
 
-// wait waits for the end of a fetch, and reports whether it came in the time that the settings allow. The error is that
+// wait waits for a fetch that may bring kid, as long as the caller may and no longer than the setting. The error is that
 // of a caller who could not wait so long.
-func (s *source) wait(ctx context.Context, flight <-chan struct{}) (landed bool, err error) {
+func (s *source) wait(ctx context.Context, kid string) error {
+	flight, flying := s.join()
+	if flight == nil {
+		return nil
+	}
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > maxWaiting {
+		return nil
+	}
 	timer := time.NewTimer(s.cfg.Fetch.Wait)
 	defer timer.Stop()
-	select {
-	case <-flight:
-		return true, nil
-	case <-s.stopped:
-	case <-timer.C:
-	case <-ctx.Done():
-		return false, fmt.Errorf("%w: %w", errWaiting, ctx.Err())
+	for flight != nil {
+		select {
+		case <-flight:
+		case <-s.stopped:
+			return nil
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", errWaiting, ctx.Err())
+		}
+		if !flying || s.current().set.Key(kid) != nil {
+			return nil
+		}
+		flight, _ = s.join() // the one that was under way may have been answered before the key was there
+		flying = false
 	}
-	return false, nil
+	return nil
 }
 
-// join returns the fetch to wait for, nil when there is nothing to wait for.
-func (s *source) join() <-chan struct{} {
+// join returns the fetch to wait for, nil when there is nothing to wait for, and whether it is under way already.
+func (s *source) join() (flight <-chan struct{}, flying bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flight != nil || s.load == nil {
-		return s.flight
+		return s.flight, s.flying
 	}
 	rest := s.rest()
 	switch {
@@ -149,10 +162,20 @@ func (s *source) join() <-chan struct{} {
 		s.flight = make(chan struct{})
 		s.wakeUp()
 	case s.cfg.Fetch.Cooldown <= s.cfg.Fetch.Wait: // so short that a caller can wait for its end
-		s.flight = make(chan struct{})
-		time.AfterFunc(rest, s.wakeUp)
+		wanted := make(chan struct{})
+		s.flight = wanted
+		time.AfterFunc(rest, func() { s.wakeUpFor(wanted) })
 	}
-	return s.flight
+	return s.flight, false
+}
+
+// wakeUpFor asks for a fetch now, unless another reason has begun it already.
+func (s *source) wakeUpFor(wanted chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flight == wanted && !s.flying {
+		s.wakeUp()
+	}
 }
 
 // isCoolingDown reports whether join would return nothing.
@@ -182,25 +205,24 @@ func (s *source) wakeUp() {
 // run fetches at once, then whenever the keys grow old or somebody asks.
 func (s *source) run(ctx context.Context) {
 	defer close(s.stopped)
-	retry, asked := firstRetry, false
-	for {
-		wait, err := s.refresh(ctx, asked)
+	for retry := firstRetry; ; {
+		wait, err := s.refresh(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
 			s.cfg.Log.Warn("fetching keys failed", "issuer", s.issuer, "cause", err)
-			wait, retry = retry, min(2*retry, s.maxRetry())
+			wait = min(retry, s.maxRetry())
+			retry = min(2*retry, s.cfg.Fetch.MinRefresh)
 		} else {
 			retry = firstRetry
 		}
 		timer := time.NewTimer(jitter(wait, s.cfg.Fetch.Jitter))
-		asked = false
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
 		case <-s.wake:
-			asked = true
+			s.wakeUp() // refresh looks whether somebody asks
 		}
 		timer.Stop()
 		if ctx.Err() != nil {
@@ -209,36 +231,35 @@ func (s *source) run(ctx context.Context) {
 	}
 }
 
-// maxRetry is how long to wait between attempts: long once there are keys that last.
+// maxRetry is how long to wait between attempts: long as long as there are keys that last.
 func (s *source) maxRetry() time.Duration {
-	if s.current().set.Len() > 0 {
+	if s.current().usable(s.cfg.Now()) == nil {
 		return s.cfg.Fetch.MinRefresh
 	}
 	return maxRetry
 }
 
 // refresh fetches once, for whoever waits, and says when to fetch again.
-func (s *source) refresh(ctx context.Context, asked bool) (next time.Duration, err error) {
-	s.takeOff()
-	defer s.land()
-	return s.fetch(ctx, asked)
-}
-
-// fetch fetches once and says when to fetch again. A bad answer leaves the keys as they are.
-func (s *source) fetch(ctx context.Context, asked bool) (next time.Duration, err error) {
+func (s *source) refresh(ctx context.Context) (next time.Duration, err error) {
 	began, before := time.Now(), s.current().set
-	now := s.cfg.Now()
-	document, err := s.load(ctx, asked)
-	if err == nil {
-		s.take(document, before, now)
-	}
+	asked := s.takeOff()
+	next, err = s.fetch(ctx, asked)
+	s.land()
 	if s.cfg.OnFetch != nil && ctx.Err() == nil {
 		after := s.current().set
 		s.cfg.OnFetch(Fetched{Issuer: s.issuer, Err: err, Keys: after.Len(), Changed: after != before, Took: time.Since(began)})
 	}
+	return next, err
+}
+
+// fetch fetches once and says when to fetch again. A bad answer leaves the keys as they are.
+func (s *source) fetch(ctx context.Context, asked bool) (next time.Duration, err error) {
+	before, now := s.current().set, s.cfg.Now()
+	document, err := s.load(ctx, asked)
 	if err != nil {
 		return 0, err
 	}
+	s.take(document, before, now)
 	return s.cfg.Fetch.interval(document.MaxAge), nil
 }
 
@@ -265,24 +286,27 @@ func (f *Fetch) interval(maxAge time.Duration) time.Duration {
 	return min(max(time.Duration(float64(maxAge)*f.RefreshAt), f.MinRefresh), f.MaxRefresh, f.MaxStale/2)
 }
 
-// takeOff announces a fetch, so that callers join it instead of asking for another.
-func (s *source) takeOff() {
+// takeOff announces a fetch, so that callers join it instead of asking for another. It reports whether one was asked for.
+func (s *source) takeOff() (asked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
-	case <-s.wake: // this fetch is the one that was asked for
+	case <-s.wake: // this fetch is the one
+		asked = true
 	default:
 	}
 	if s.flight == nil {
 		s.flight = make(chan struct{})
 	}
+	s.flying = true
+	return asked
 }
 
 func (s *source) land() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.flight)
-	s.flight = nil
+	s.flight, s.flying = nil, false
 	s.lastTry = s.cfg.Now()
 }
 

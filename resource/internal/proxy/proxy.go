@@ -4,16 +4,14 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strings"
 	"time"
 
 	"example.com/signet/resource/bearer"
+	"example.com/signet/resource/verify"
 )
 
 // Config says where to, and within which limits.
@@ -25,20 +23,6 @@ type Config struct {
 	Patience time.Duration          // how long one read or write of a body may stand still
 	Log      *slog.Logger
 	ID       func(*http.Request) string // the request's id, for the log and the application
-}
-
-// ParseUpstream reads the address of an application: http or https, without user, query and fragment.
-func ParseUpstream(address string) (*url.URL, error) {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil:
-		return nil, errors.New("not a URL") // it may have a password in it
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("%.200q is neither http nor https", u.Redacted())
-	case u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(address, "#"):
-		return nil, errors.New("it has no host, or a user, query or fragment")
-	}
-	return u, nil
 }
 
 // New returns a handler that passes on what a guard has let through. The application gets neither the token nor any
@@ -57,18 +41,6 @@ func New(cfg Config) http.Handler {
 	return p
 }
 
-func (cfg Config) transport() http.RoundTripper {
-	const dial = 5 * time.Second
-	return &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: dial}).DialContext,
-		TLSHandshakeTimeout:   dial,
-		ResponseHeaderTimeout: cfg.Timeout,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       time.Minute,
-		DisableCompression:    true, // what the application encodes is the caller's to decode
-	}
-}
-
 type proxy struct {
 	cfg     Config
 	reverse *httputil.ReverseProxy
@@ -80,11 +52,15 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		bearer.Refuse(w, r, err)
 		return
 	}
-	if r.ContentLength > p.cfg.MaxBody {
-		p.failed(w, r, &http.MaxBytesError{Limit: p.cfg.MaxBody})
+	if err := p.check(r); err != nil {
+		p.failed(w, r, err)
 		return
 	}
-	if r.Header.Get("Upgrade") != "" {
+	if isWebSocket(r) {
+		if !time.Now().Before(claims.Expires()) { // within the leeway, which is no time for a conversation
+			bearer.Refuse(w, r, verify.ErrExpired)
+			return
+		}
 		ctx, cancel := context.WithDeadline(r.Context(), claims.Expires())
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -101,6 +77,11 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 	r.SetXForwarded()
 	r.Out.Header.Del("Token")
 	r.Out.Header.Del("Authorization")
+	if !isWebSocket(r.In) { // a server may ignore an upgrade (RFC 9110 §7.8)
+		r.Out.Header.Del("Connection")
+		r.Out.Header.Del("Upgrade")
+		r.Out.Header.Del("Http2-Settings")
+	}
 	r.Out.Header.Set("X-Request-Id", p.cfg.ID(r.In))
 	r.Out.Trailer = nil // a server that adds trailers to the headers must not find an identity in them
 	claims, _ := bearer.ClaimsFrom(r.In.Context())
@@ -110,26 +91,15 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 // modify completes the application's answer.
 func (p *proxy) modify(answer *http.Response) error {
 	answer.Header.Del("X-Request-Id") // ours is there
-	if answer.Header["Cache-Control"] == nil && answer.StatusCode != http.StatusSwitchingProtocols {
+	if answer.StatusCode == http.StatusSwitchingProtocols {
+		if answer.Request.Header["Upgrade"] == nil {
+			return errors.New("the application switched protocols unasked")
+		}
+		return nil
+	}
+	if answer.Header["Cache-Control"] == nil {
 		answer.Header.Set("Cache-Control", "no-store")
 	}
+	answer.Body = &answerBody{answer.Body, p, answer.Request}
 	return nil
-}
-
-// failed answers when the application did not. The caller learns no more than that.
-func (p *proxy) failed(w http.ResponseWriter, r *http.Request, cause error) {
-	var tooLarge *http.MaxBytesError
-	var timeout net.Error
-	status, text := http.StatusBadGateway, "the application cannot be reached"
-	switch {
-	case errors.As(cause, &tooLarge):
-		status, text = http.StatusRequestEntityTooLarge, "the request is too large"
-	case errors.Is(cause, context.Canceled):
-		status, text = http.StatusBadGateway, "the request was given up"
-	case errors.As(cause, &timeout) && timeout.Timeout():
-		status, text = http.StatusGatewayTimeout, "the application does not answer"
-	}
-	p.cfg.Log.WarnContext(r.Context(), "passing on failed", "status", status, "cause", cause, "request_id", p.cfg.ID(r))
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, text, status)
 }

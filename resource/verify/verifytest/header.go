@@ -68,8 +68,10 @@ func (m maker) headerTexts() []row {
 		// RFC 7519 §5.3 lets claims be repeated there; nobody has to look.
 		{"claims again in the header", m.forge(m.header.With("iss", `"https://evil.example.com"`).With("exp", "1"),
 			m.claims), nil},
-		{"deep, but within 8 KiB", m.head("x", strings.Repeat("[", 2500)+strings.Repeat("]", 2500)), nil},
-		{"5 KB", m.head("x", quote(strings.Repeat("x", 5000))), nil},
+		{"deep, but within 1 KiB", m.head("x", strings.Repeat("[", 400)+strings.Repeat("]", 400)), nil},
+		{"deep", m.head("x", strings.Repeat("[", 2500)+strings.Repeat("]", 2500)), verify.ErrMalformed},
+		{"900 octets", m.head("x", quote(strings.Repeat("x", 750))), nil},
+		{"5 KB", m.head("x", quote(strings.Repeat("x", 5000))), verify.ErrMalformed},
 		{"8 KiB", m.head("x", quote(strings.Repeat("x", 8<<10))), verify.ErrMalformed},
 		{"deep and unclosed", m.head("x", strings.Repeat("[", 2500)+strings.Repeat("]", 2499)), verify.ErrMalformed},
 		{"depth 10,000", m.head("x", strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)), verify.ErrMalformed},
