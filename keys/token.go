@@ -149,8 +149,8 @@ type header struct {
 func parseHeader(data []byte) (Header, error) {
 	h, plain := plainHeader(string(data))
 	if !plain {
-		h = new(header)
-		if err := DecodeObject(data, h); err != nil {
+		var err error
+		if h, err = strictHeader(data); err != nil {
 			return Header{}, errHeader
 		}
 	}
@@ -172,9 +172,14 @@ func parseHeader(data []byte) (Header, error) {
 	return Header{Algorithm: alg, KeyID: h.Kid, Type: h.Typ}, nil
 }
 
-// plainHeader reads a header of alg, kid, typ and strings that nobody needs; false means that DecodeObject has to.
-func plainHeader(text string) (h *header, plain bool) {
-	h = new(header)
+func strictHeader(data []byte) (h header, err error) {
+	err = DecodeObject(data, &h)
+	return h, err
+}
+
+// plainHeader reads a header of alg, kid, typ and strings that nobody needs; false means that strictHeader has to. It
+// allocates nothing.
+func plainHeader(text string) (h header, plain bool) {
 	only := true
 	plain = PlainMembers(text, func(name, value string) {
 		content, isString := PlainString(value)
