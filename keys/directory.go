@@ -20,8 +20,8 @@ var (
 
 // Directory is a ring in files, one private key each, in the directory of that path. The file's name says when the key
 // signs from, as [FileName] spells it; the time at which the file was written says since when it is published. Its
-// methods are safe for concurrent use by any number of processes on one machine: changes are made under [Directory.Lock],
-// and each is one rename or link, so that a reader sees the ring before it or after it.
+// methods are safe for concurrent use by any number of processes on one machine: changes are made under
+// [Directory.Lock], and each is one rename or link, so that a reader sees the ring before it or after it.
 type Directory string
 
 // Read reads the ring, as [ReadRing] does, and once more when a file went away meanwhile.
@@ -115,7 +115,8 @@ func notCreated(err error) error {
 const tempPattern = ".unfinished-*"
 
 // Add writes a key that signs from the given second. It is on the disk when Add returns, or the directory is as it was.
-// The same key, or one that signs from that second, is an [ErrTaken]; a directory that cannot be written an [ErrReadOnly].
+// The same key, or one that signs from that second, is an [ErrTaken]; a directory that cannot be written an
+// [ErrReadOnly].
 func (d Directory) Add(k RingKey) error {
 	if path, _, err := d.find(k.Key.ID()); err == nil {
 		return fmt.Errorf("%w: %s", ErrTaken, filepath.Base(path))

@@ -27,8 +27,8 @@ func signES256(input []byte, key crypto.Signer) ([]byte, error) {
 	return signature, nil
 }
 
-// verifyES256 verifies with crypto/ecdsa itself (RFC 7518 §3.4): r and s in 32 octets each. The JOSE library checks each
-// time that the point is on the curve, which was done when the key came in, and costs 4 %.
+// verifyES256 verifies with crypto/ecdsa itself (RFC 7518 §3.4): r and s in 32 octets each. The JOSE library checks
+// each time that the point is on the curve, which was done when the key came in, and costs 4 %.
 func verifyES256(input string, signature []byte, key crypto.Signer) bool {
 	public, isEC := key.Public().(*ecdsa.PublicKey)
 	if !isEC || len(signature) != 2*coordinateSize {
@@ -44,8 +44,8 @@ func verifyES256(input string, signature []byte, key crypto.Signer) bool {
 
 const maxDERSize = 2 + 2*(3+coordinateSize)
 
-// appendInteger appends an unsigned number as a DER INTEGER (X.690 §8.3): without leading zeros, but one where the first
-// bit would make it negative.
+// appendInteger appends an unsigned number as a DER INTEGER (X.690 §8.3): without leading zeros, but one where the
+// first bit would make it negative.
 func appendInteger(der, number []byte) []byte {
 	for len(number) > 1 && number[0] == 0 {
 		number = number[1:]

@@ -15,10 +15,10 @@ var (
 )
 
 // DecodeObject decodes data into the struct that v points to and is strict about it: data is one JSON object (RFC 8259)
-// in valid UTF-8 with no byte before or after it, no object has the same member twice, member names are matched
-// exactly and are spelled without escapes, and each value has the type of its field or is null, which is the field's zero
-// unless its type refuses it. Members that v does not name are
-// checked likewise and ignored. The error says what is wrong and may quote the data.
+// in valid UTF-8 with no byte before or after it, no object has the same member twice, member names are matched exactly
+// and are spelled without escapes, and each value has the type of its field or is null, which is the field's zero
+// unless its type refuses it. Members that v does not name are checked likewise and ignored. The error says what is
+// wrong and may quote the data.
 func DecodeObject(data []byte, v any) error {
 	if len(data) < 2 || data[0] != '{' || data[len(data)-1] != '}' {
 		return errNotObject

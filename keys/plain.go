@@ -5,12 +5,12 @@ import "strings"
 // maxPlainMembers is how many members a plain object has at most: each name is compared with all before it.
 const maxPlainMembers = 24
 
-// PlainMembers yields name and value, as JSON text, of each member of a JSON object that is spelled in the plainest way:
-// no white space, no escapes, nothing but printable ASCII, values that are strings, integers of up to 15 digits, true,
-// false, null or arrays of such strings, at most 24 members, none twice. It returns false, which says nothing about the
-// object, as soon as it meets anything else: what it yielded is to be forgotten then, and [DecodeObject] to be asked. Whatever it
-// returns true for, DecodeObject reads in the same way; it exists because it takes a fifth of the time, and nearly all
-// tokens are spelled so. It allocates nothing.
+// PlainMembers yields name and value, as JSON text, of each member of a JSON object that is spelled in the plainest
+// way: no white space, no escapes, nothing but printable ASCII, values that are strings, integers of up to 15 digits,
+// true, false, null or arrays of such strings, at most 24 members, none twice. It returns false, which says nothing
+// about the object, as soon as it meets anything else: what it yielded is to be forgotten then, and [DecodeObject] to
+// be asked. Whatever it returns true for, DecodeObject reads in the same way; it exists because it takes a fifth of the
+// time, and nearly all tokens are spelled so. It allocates nothing.
 func PlainMembers(text string, yield func(name, value string)) bool {
 	if len(text) < 2 || text[0] != '{' || !isPlain(text) {
 		return false
@@ -45,7 +45,8 @@ func PlainMembers(text string, yield func(name, value string)) bool {
 	return false
 }
 
-// PlainString returns what a JSON string that [PlainMembers] has yielded stands for, and false for a value of another type.
+// PlainString returns what a JSON string that [PlainMembers] has yielded stands for, and false for a value of another
+// type.
 func PlainString(value string) (string, bool) {
 	if value[0] != '"' {
 		return "", false

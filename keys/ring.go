@@ -61,10 +61,10 @@ func NewRing(keys ...RingKey) (*Ring, error) {
 	return &Ring{keys: sorted}, nil
 }
 
-// ReadRing reads the ring in the directory dir: one private key for each file whose name ends in .pem (in any letter case), and the name
-// says what [FileName] would. Files with other endings are left alone. A file that is open to others, holds no usable
-// key, or whose name does not fit its key makes the whole ring unreadable: a ring with a key missing would refuse
-// tokens that are good. No directory and no such file are an [ErrNoKeys].
+// ReadRing reads the ring in the directory dir: one private key for each file whose name ends in .pem (in any letter
+// case), and the name says what [FileName] would. Files with other endings are left alone. A file that is open to
+// others, holds no usable key, or whose name does not fit its key makes the whole ring unreadable: a ring with a key
+// missing would refuse tokens that are good. No directory and no such file are an [ErrNoKeys].
 func ReadRing(dir string) (*Ring, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

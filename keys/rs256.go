@@ -6,7 +6,8 @@ import (
 	"crypto/sha256"
 )
 
-// verifyRS256 verifies with crypto/rsa itself (RFC 7518 §3.3). The JOSE library looks for the key by reflection each time.
+// verifyRS256 verifies with crypto/rsa itself (RFC 7518 §3.3). The JOSE library looks for the key by reflection each
+// time.
 func verifyRS256(input string, signature []byte, key crypto.Signer) bool {
 	public, isRSA := key.Public().(*rsa.PublicKey)
 	if !isRSA {

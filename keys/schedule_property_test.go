@@ -249,8 +249,8 @@ func (h *history) rotate(t *rapid.T) {
 	h.put(k)
 }
 
-// revoke removes a key. When it was the one that signs, the standby or else a new key signs from now, or from the second
-// after the one from which the revoked key did: that is past on all clocks.
+// revoke removes a key. When it was the one that signs, the standby or else a new key signs from now, or from the
+// second after the one from which the revoked key did: that is past on all clocks.
 func (h *history) revoke(t *rapid.T) {
 	issuer := h.drawIssuer(t)
 	plan := h.survey(issuer)

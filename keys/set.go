@@ -13,8 +13,8 @@ type Set struct {
 	keys []*PublicKey
 	byID map[string]*PublicKey
 
-	// known are the headers that Signet writes for these keys, encoded. They are made when first needed: of the many sets of
-	// clients' keys, none needs them.
+	// known are the headers that Signet writes for these keys, encoded. They are made when first needed: of the many
+	// sets of clients' keys, none needs them.
 	known atomic.Pointer[map[string]Header]
 }
 
@@ -93,9 +93,9 @@ var (
 )
 
 // Verify returns the header and payload of a compact token that a key of the set has signed. It applies the rules of
-// [Parse], and then: the kid is in the set, the header's algorithm is the key's, the signature verifies (RFC 7515 §5.2).
-// It says nothing about type and claims: those are the caller's to check. Errors wrap [ErrMalformed], [ErrAlgorithm],
-// [ErrUnknownKey] or [ErrSignature].
+// [Parse], and then: the kid is in the set, the header's algorithm is the key's, the signature verifies (RFC 7515
+// §5.2). It says nothing about type and claims: those are the caller's to check. Errors wrap [ErrMalformed],
+// [ErrAlgorithm], [ErrUnknownKey] or [ErrSignature].
 func (s *Set) Verify(token string) (Token, error) {
 	parsed, err := s.Parse(token)
 	if err != nil {

@@ -66,13 +66,13 @@ var (
 )
 
 // Parse checks everything about a compact token that needs no key: at most 8 KiB; three segments of canonical unpadded
-// base64url (RFC 7515 §2, §3.1); a header of at most 1 KiB that is one strict JSON object as [DecodeObject] reads it, with an algorithm
-// of [Algorithms] and a kid, and without crit, b64 or zip. It neither reads nor vouches for the payload. Errors wrap
-// [ErrMalformed] or [ErrAlgorithm].
+// base64url (RFC 7515 §2, §3.1); a header of at most 1 KiB that is one strict JSON object as [DecodeObject] reads it,
+// with an algorithm of [Algorithms] and a kid, and without crit, b64 or zip. It neither reads nor vouches for the
+// payload. Errors wrap [ErrMalformed] or [ErrAlgorithm].
 func Parse(token string) (Unverified, error) { return parse(token, nil) }
 
-// ParseAssertion is [Parse] for client assertions, whose header needs no kid (RFC 7523 §3) and may be as long as the whole,
-// for some clients put their certificates there. [Set.VerifyAny] verifies what it returns.
+// ParseAssertion is [Parse] for client assertions, whose header needs no kid (RFC 7523 §3) and may be as long as the
+// whole, for some clients put their certificates there. [Set.VerifyAny] verifies what it returns.
 func ParseAssertion(token string) (Unverified, error) { return split(token, MaxTokenSize, nil) }
 
 // parse is Parse; known has the encoded headers that need not be read again.

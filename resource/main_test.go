@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:      "testdata/script",
+		Deadline: time.Now().Add(2 * time.Minute), // not go test's ten
 		Setup: func(env *testscript.Env) error {
 			taken, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -33,7 +34,11 @@ func TestScripts(t *testing.T) {
 			}
 			env.Defer(func() { _ = taken.Close() })
 			env.Setenv("TAKEN", taken.Addr().String())
-			for _, name := range []string{"PUBLIC", "PRIVATE", "NOBODY"} { // free when asked for, as far as one can know
+			// Where a transcript does not say where to serve, nothing can: what should be refused and is not ends at
+			// once.
+			env.Setenv("SIGNET_LISTEN", taken.Addr().String())
+			env.Setenv("SIGNET_PRIVATE_LISTEN", taken.Addr().String())
+			for _, name := range []string{"PUBLIC", "PRIVATE", "NOBODY"} { // free when asked for
 				free, err := net.Listen("tcp", "127.0.0.1:0")
 				if err != nil {
 					return err
@@ -46,7 +51,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("ISSUER", issuer.Issuer())
 			claims := keystest.AccessClaims(issuer.Issuer(), "http://127.0.0.1:9000", time.Now())
 			env.Setenv("TOKEN", keystest.AccessToken(keystest.ES256, claims))
-			env.Setenv("EXPIRED", keystest.AccessToken(keystest.ES256, claims.With("exp", strconv.FormatInt(time.Now().Unix()-600, 10))))
+			expired := claims.With("exp", strconv.FormatInt(time.Now().Unix()-600, 10))
+			env.Setenv("EXPIRED", keystest.AccessToken(keystest.ES256, expired))
 			claims = keystest.AccessClaims("http://"+env.Getenv("NOBODY"), "http://127.0.0.1:9000", time.Now())
 			env.Setenv("EARLY", keystest.AccessToken(keystest.ES256, claims))
 			return setUpstream(env)
@@ -55,8 +61,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// get URL STATUS [NAME VALUE]...: asks until the server is there and answers with that status, and prints the answer: the
-// headers in order, then the body.
+// get URL STATUS [NAME VALUE]...: asks until the server is there and answers with that status, and prints the answer:
+// the headers in order, then the body.
 func get(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || len(args)%2 != 0 {
 		ts.Fatalf("usage: get URL STATUS [NAME VALUE]...")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,15 +34,20 @@ func newMetrics(issuers []string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "signet_resource_request_duration_seconds", Help: "How long requests took, by class of status.", Buckets: durations,
+			Name:    "signet_resource_request_duration_seconds",
+			Help:    "How long requests took, by class of status.",
+			Buckets: durations,
 		}, []string{"status"}),
 		refused: counter("signet_tokens_refused_total", "Tokens refused, by the rule that they broke.", "reason"),
 		fetches: counter("signet_jwks_fetches_total", "Fetches of an issuer's keys, by outcome.", "issuer", "outcome"),
 		keys:    gauge("signet_jwks_keys", "Usable keys of an issuer."),
 		fetched: gauge("signet_jwks_last_fetch_timestamp_seconds", "When an issuer's keys were last fetched, 0 for never."),
 	}
-	accepted := counter("signet_tokens_accepted_total", "Tokens accepted, by whether they had been verified before.", "cached")
-	m.accepted = map[bool]prometheus.Counter{true: accepted.WithLabelValues("true"), false: accepted.WithLabelValues("false")}
+	accepted := counter("signet_tokens_accepted_total", "Tokens accepted, by whether the cache had them.", "cached")
+	m.accepted = make(map[bool]prometheus.Counter)
+	for _, cached := range []bool{true, false} {
+		m.accepted[cached] = accepted.WithLabelValues(strconv.FormatBool(cached))
+	}
 	for _, reason := range verify.Reasons() {
 		m.refused.WithLabelValues(reason)
 	}

@@ -24,18 +24,21 @@ import (
 	"example.com/signet/keys/keystest"
 )
 
-// front is nginx with the README's locations: before an application, before a static page, with a resource server that
-// never got its issuer's keys, and with none at all.
+// front is nginx with the README's locations: before an application, the same where nginx is told to pass odd names on,
+// before a static page, with a resource server that never got its issuer's keys, and with none at all.
 type front struct {
-	app, page, keyless, down string // URLs
-	passed                   *atomic.Int64
-	claims                   keystest.Object // of a genuine token
-	early                    keystest.Object // of a token of the issuer whose keys are not there
+	app, lax, page, keyless, down string // URLs
+	passed                        *atomic.Int64
+	issuer                        string          // whose keys are there
+	claims                        keystest.Object // of a genuine token
+	early                         keystest.Object // of a token of the issuer whose keys are not there
 }
 
 // identity is what the README says an application finds.
-var identity = map[string]string{
-	"x-auth-subject": "billing", "x-auth-client-id": "billing", "x-auth-scope": "orders:read orders:write",
+func (f front) identity(scope string) map[string]string {
+	return map[string]string{
+		"x-auth-issuer": f.issuer, "x-auth-subject": "billing", "x-auth-client-id": "billing", "x-auth-scope": scope,
+	}
 }
 
 // nginx turns every answer of /verify but 200, 401 and 403 into a 500, so each refusal has to be one of the two.
@@ -45,6 +48,7 @@ func TestNginx(t *testing.T) {
 	good := keystest.AccessToken(keystest.ES256, f.claims)
 	forged := keystest.Forge(keystest.ES256Other, keystest.AccessHeader(keystest.ES256).String(), f.claims.String())
 	narrow := keystest.AccessToken(keystest.ES256, f.claims.With("scope", `"orders:write"`))
+	tabbed := keystest.AccessToken(keystest.ES256, f.claims.With("scope", `"orders:read\tadmin"`))
 	silent := keystest.AccessToken(keystest.ES256, f.claims.Without("scope"))
 	odd := keystest.AccessToken(keystest.ES256, f.claims.With("sub", `"b\u00fclling"`))
 	expired := keystest.AccessToken(keystest.ES256, f.claims.With("exp", strconv.FormatInt(time.Now().Unix()-600, 10)))
@@ -68,6 +72,7 @@ func TestNginx(t *testing.T) {
 		{"Bearer with none", http.Header{"Authorization": {"Bearer"}}, 401, `Bearer error="invalid_request"`},
 		{"an underscore", http.Header{"x_token": {good}}, 401, "Bearer resource_metadata="},
 		{"another scope", http.Header{"Token": {narrow}}, 403, ""},
+		{"a scope with a tab", http.Header{"Token": {tabbed}}, 403, ""},
 		{"no scope", http.Header{"Token": {silent}}, 403, ""},
 		{"an identity that no header can carry", http.Header{"Token": {odd}}, 403, ""},
 		{"Token", http.Header{"Token": {good}}, 200, ""},
@@ -101,7 +106,9 @@ func TestNginx(t *testing.T) {
 			header http.Header
 			want   int
 		}{
-			"good": {http.Header{"Token": {early}}, 403}, "malformed": {http.Header{"Token": {early + "x."}}, 401}, "none": {nil, 401},
+			"good":      {http.Header{"Token": {early}}, 403},
+			"malformed": {http.Header{"Token": {early + "x."}}, 401},
+			"none":      {nil, 401},
 		} {
 			if resp, _ := request(t, http.MethodGet, f.keyless+"/", row.header, ""); resp.StatusCode != row.want {
 				t.Errorf("%s: %d, want %d", name, resp.StatusCode, row.want)
@@ -132,33 +139,65 @@ func TestNginx(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a caller with an identity of its own", func(t *testing.T) { f.testStrangers(t, good, identity) })
+	t.Run("a caller with the right identity", func(t *testing.T) {
+		_, body := request(t, http.MethodGet, f.app+"/", http.Header{"Token": {good}}, "")
+		if problem := compareIdentity(t, body, f.identity("orders:read orders:write")); problem != "" {
+			t.Error(problem)
+		}
+	})
+	t.Run("a caller with an identity of its own", func(t *testing.T) {
+		f.testStrangers(t, good, f.identity("orders:read orders:write"))
+	})
 	t.Run("a caller that lends itself more scope", func(t *testing.T) {
 		narrow := keystest.AccessToken(keystest.ES256, f.claims.With("scope", `"orders:read"`))
-		f.testStrangers(t, narrow, map[string]string{
-			"x-auth-subject": "billing", "x-auth-client-id": "billing", "x-auth-scope": "orders:read",
-		})
+		f.testStrangers(t, narrow, f.identity("orders:read"))
+	})
+	t.Run("a caller that says what is true", func(t *testing.T) {
+		for name, value := range f.identity("orders:read orders:write") {
+			f.testStranger(t, f.app, http.Header{"Token": {good}, http.CanonicalHeaderKey(name): {value}}, nil)
+		}
 	})
 }
 
-// testStrangers sends identity headers of the caller's making. The application must see what the token says and nothing
-// else, under any name that a server might take for one of them, and no token.
-func (f front) testStrangers(t *testing.T, token string, want map[string]string) {
-	for name := range want {
-		for _, spelling := range []string{
-			http.CanonicalHeaderKey(name), name, strings.ToUpper(name), strings.ReplaceAll(name, "-", "_"),
-			strings.ReplaceAll(name, "-", "."), strings.Replace(name, "-", "_", 1),
-		} {
-			for _, values := range [][]string{{"admin"}, {"admin", "root"}, {""}} {
-				resp, body := request(t, http.MethodGet, f.app+"/", http.Header{"Token": {token}, spelling: values}, "")
-				if resp.StatusCode != 200 {
-					t.Fatalf("%s: %q: %d", spelling, values, resp.StatusCode)
-				}
-				if problem := compareIdentity(t, body, want); problem != "" {
-					t.Errorf("%s: %q: %s", spelling, values, problem)
-				}
+// testStrangers sends identity headers of the caller's making. Those that nginx passes on are refused. Those that it
+// drops, as it does by default with all but letters, digits and hyphens, change nothing.
+func (f front) testStrangers(t *testing.T, token string, verified map[string]string) {
+	for name := range verified {
+		plain := []string{http.CanonicalHeaderKey(name), name, strings.ToUpper(name)}
+		odd := []string{
+			strings.ReplaceAll(name, "-", "_"), strings.ToUpper(strings.ReplaceAll(name, "-", "_")),
+			strings.ReplaceAll(name, "-", "."), strings.Replace(name, "-", "_", 1), strings.Replace(name, "-", "~", 2),
+		}
+		for _, values := range [][]string{{"admin"}, {"admin", "root"}, {""}} {
+			for _, spelling := range plain {
+				f.testStranger(t, f.app, http.Header{"Token": {token}, spelling: values}, nil)
+				f.testStranger(t, f.lax, http.Header{"Token": {token}, spelling: values}, nil)
+			}
+			for _, spelling := range odd {
+				f.testStranger(t, f.app, http.Header{"Token": {token}, spelling: values}, verified)
+				f.testStranger(t, f.lax, http.Header{"Token": {token}, spelling: values}, nil)
 			}
 		}
+	}
+}
+
+// testStranger checks that the application sees what the token says and nothing else, under any name that a server
+// might take for one of them, and no token; or, where verified is nil, that it hears nothing of the request.
+func (f front) testStranger(t *testing.T, url string, header http.Header, verified map[string]string) {
+	t.Helper()
+	before := f.passed.Load()
+	resp, body := request(t, http.MethodGet, url+"/", header, "")
+	if verified == nil {
+		if reached := f.passed.Load() - before; resp.StatusCode != 403 || reached != 0 {
+			t.Errorf("%v: %d, and %d requests reached the application", header, resp.StatusCode, reached)
+		}
+		return
+	}
+	if resp.StatusCode != 200 {
+		t.Fatalf("%v: %d", header, resp.StatusCode)
+	}
+	if problem := compareIdentity(t, body, verified); problem != "" {
+		t.Errorf("%v: %s", header, problem)
 	}
 }
 
@@ -174,7 +213,7 @@ func compareIdentity(t *testing.T, body string, want map[string]string) string {
 	}
 	found := make(map[string][]string)
 	for name, values := range seen {
-		name = strings.ToLower(strings.NewReplacer("_", "-", ".", "-").Replace(name))
+		name = strings.ToLower(strings.NewReplacer("_", "-", ".", "-", "~", "-").Replace(name))
 		found[name] = append(found[name], values...)
 	}
 	problem := ""
@@ -219,6 +258,7 @@ func startFront(t *testing.T) front {
 	t.Cleanup(upstream.Close)
 	issuer := keystest.NewServer(keystest.Set(keystest.ES256))
 	t.Cleanup(issuer.Close)
+	f.issuer = issuer.Issuer()
 	f.claims = keystest.AccessClaims(issuer.Issuer(), keystest.Audience, time.Now())
 	application := "proxy_pass http://" + upstream.Listener.Addr().String()
 	nobody := nobodyThere(t)
@@ -227,11 +267,12 @@ func startFront(t *testing.T) front {
 	root := "root html" // README's proxy_pass, where nginx has the page itself
 	addresses := startNginx(t, program, []string{
 		locationsFor(t, locations, application, resource),
+		"underscores_in_headers on;\nignore_invalid_headers off;\n" + locationsFor(t, locations, application, resource),
 		locationsFor(t, locations, root, resource),
 		locationsFor(t, locations, application, keyless),
 		locationsFor(t, locations, application, nobody),
 	})
-	f.app, f.page, f.keyless, f.down = addresses[0], addresses[1], addresses[2], addresses[3]
+	f.app, f.lax, f.page, f.keyless, f.down = addresses[0], addresses[1], addresses[2], addresses[3], addresses[4]
 	return f
 }
 
@@ -371,7 +412,7 @@ func startNginx(t *testing.T, program string, blocks []string) (urls []string) {
 	}
 	writeFile(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(nginxConf, runAs(t), servers))
 	cmd := exec.Command(program, "-p", dir+"/", "-c", "nginx.conf", "-e", "error.log")
-	// nginx takes the open sockets over, as it does from its predecessor in an upgrade: nobody can have the ports before.
+	// nginx takes the open sockets over, as from its predecessor in an upgrade: nobody can have the ports before.
 	cmd.ExtraFiles, cmd.Env = files, []string{inherited}
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -388,8 +429,8 @@ func startNginx(t *testing.T, program string, blocks []string) (urls []string) {
 	return urls
 }
 
-// nginxConf is what stands around the README's locations. One process, in the foreground, with no file elsewhere: when it
-// ends, nothing of it is left.
+// nginxConf is what stands around the README's locations. One process, in the foreground, with no file elsewhere: when
+// it ends, nothing of it is left.
 const nginxConf = `
 daemon off;
 worker_processes 1;

@@ -34,7 +34,8 @@ func startProgram(t *testing.T, args ...string) *program {
 	t.Cleanup(issuer.Close)
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &program{stop: cancel, code: make(chan int, 1), log: new(lines)}
-	p.token = keystest.AccessToken(keystest.ES256, keystest.AccessClaims(issuer.Issuer(), keystest.Audience, time.Now()))
+	claims := keystest.AccessClaims(issuer.Issuer(), keystest.Audience, time.Now())
+	p.token = keystest.AccessToken(keystest.ES256, claims)
 	args = append([]string{"--issuer", issuer.Issuer(), "--audience", keystest.Audience, "--listen", "127.0.0.1:0",
 		"--private-listen", "127.0.0.1:0"}, args...)
 	ended := make(chan struct{})
@@ -185,7 +186,8 @@ func TestStopAfterDelay(t *testing.T) {
 	p := startProgram(t, "--shutdown-delay", "500ms")
 	p.stop()
 	until(t, "not ready", func() bool { return !p.isReady() })
-	if status, _, err := ask("http://"+p.public+"/", []string{"Token", p.token}); err != nil || status != http.StatusOK {
+	status, _, err := ask("http://"+p.public+"/", []string{"Token", p.token})
+	if err != nil || status != http.StatusOK {
 		t.Errorf("%d, %v", status, err)
 	}
 	p.wantExit(t, exitOK)
@@ -225,7 +227,8 @@ func echoing(t *testing.T) string {
 			return
 		}
 		defer conn.Close()
-		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_, _ = io.WriteString(conn,
+			"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 		_, _ = io.Copy(conn, both)
 	}))
 	t.Cleanup(server.Close)

@@ -59,7 +59,8 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 	}
 	t.Cleanup(verifier.Close)
 	routes := demonstration(verifier, slog.New(slog.DiscardHandler)).publicRoutes()
-	for _, path := range []string{"/", "/whoami", "/admin", "/nothing", "/whoami/", "//whoami", "/../admin", "/readyz", "/debug/pprof/"} {
+	for _, path := range []string{"/", "/whoami", "/admin", "/nothing", "/whoami/", "//whoami", "/../admin", "/readyz",
+		"/debug/pprof/"} {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, "PROPFIND"} {
 			w := httptest.NewRecorder()
 			routes.ServeHTTP(w, httptest.NewRequest(method, path, nil))
@@ -90,7 +91,8 @@ func TestPrivateRoutes(t *testing.T) {
 		{"not the API", "/", nil, 404},
 	} {
 		w := httptest.NewRecorder()
-		privateRoutes(func() error { return row.ready }, newMetrics(nil).handler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, row.path, nil))
+		routes := privateRoutes(func() error { return row.ready }, newMetrics(nil).handler())
+		routes.ServeHTTP(w, httptest.NewRequest(http.MethodGet, row.path, nil))
 		if w.Code != row.want {
 			t.Errorf("%s: %d", row.name, w.Code)
 		}

@@ -95,15 +95,15 @@ type served struct {
 	handler  http.Handler
 }
 
-// stop says how to stop: announce it, serve on for delay while whoever sends requests here notices, and then let those in
-// flight finish for at most grace.
+// stop says how to stop: announce it, serve on for delay while whoever sends requests here notices, and then let those
+// in flight finish for at most grace.
 type stop struct {
 	announce     func()
 	delay, grace time.Duration
 }
 
-// serveAll serves until ctx ends or a server fails, and then stops as it is told. The last site, the operator's, answers
-// until all others have stopped.
+// serveAll serves until ctx ends or a server fails, and then stops as it is told. The last site, the operator's,
+// answers until all others have stopped.
 func serveAll(ctx context.Context, log *slog.Logger, how stop, sites []served) error {
 	failed := make(chan error, len(sites))
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))

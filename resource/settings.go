@@ -44,7 +44,7 @@ type settings struct {
 
 func (s *settings) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:9000", "address to serve the protected API on")
-	flags.StringVar(&s.privateListen, "private-listen", "127.0.0.1:9001", "address to serve /livez, /readyz and /metrics on")
+	flags.StringVar(&s.privateListen, "private-listen", "127.0.0.1:9001", "address to serve health and metrics on")
 	s.bindTokens(flags)
 	s.bindUpstream(flags)
 	flags.DurationVar(&s.shutdownDelay, "shutdown-delay", 0, "how long to serve on, not ready, before a stop")
@@ -69,16 +69,17 @@ func (s *settings) bindTokens(flags *pflag.FlagSet) {
 	flags.DurationVar(&s.minRefresh, "jwks-min-refresh", time.Minute, "fetch the issuer's keys no oftener than this")
 	flags.DurationVar(&s.cooldown, "jwks-cooldown", 30*time.Second, "fetch them for an unknown kid no oftener than this")
 	flags.DurationVar(&s.maxStale, "jwks-max-stale", 24*time.Hour, "how long keys stay good while the issuer is away")
-	flags.IntVar(&s.cacheSize, "cache-size", 16<<20, "octets of memory for verified tokens; 0 verifies each one every time")
+	flags.IntVar(&s.cacheSize, "cache-size", 16<<20, "octets of memory for verified tokens; 0 for none")
 }
 
 // bindUpstream binds what the application behind is told, and where it is.
 func (s *settings) bindUpstream(flags *pflag.FlagSet) {
 	flags.StringVar(&s.upstream, "upstream", "", "URL of an application to pass authorised requests on to,\n"+
 		"instead of the demonstration and /verify")
-	flags.DurationVar(&s.timeout, "upstream-timeout", time.Minute, "how long it may take to begin an answer, and a stream to go on")
+	flags.DurationVar(&s.timeout, "upstream-timeout", time.Minute, "how long it may take to answer, or to go on")
 	flags.Int64Var(&s.maxBody, "upstream-max-body", 100<<20, "octets that the body of a request may have")
-	flags.StringVar(&s.headers.Issuer, "issuer-header", "X-Auth-Issuer", "header that tells it, or a proxy that asks /verify, the iss")
+	flags.StringVar(&s.headers.Issuer, "issuer-header", "X-Auth-Issuer",
+		"header that tells it, or a proxy that asks /verify, the iss")
 	flags.StringVar(&s.headers.Subject, "subject-header", "X-Auth-Subject", "the same for the sub")
 	flags.StringVar(&s.headers.Client, "client-header", "X-Auth-Client-Id", "the same for the client_id")
 	flags.StringVar(&s.headers.Scope, "scope-header", "X-Auth-Scope", "the same for the scope")
@@ -149,8 +150,14 @@ func isLoopbackHost(host string) bool {
 	return host == "localhost" || (err == nil && ip.IsLoopback())
 }
 
-// scopes are the values that every request needs.
-func (s *settings) scopes() []string { return strings.Fields(s.requireScope) }
+// scopes are the values that every request needs. What is not one value or several with single spaces between them is
+// refused by check: a blank would be no requirement at all.
+func (s *settings) scopes() []string {
+	if s.requireScope == "" {
+		return nil
+	}
+	return strings.Split(s.requireScope, " ")
+}
 
 // identity is how others are told who calls. check has seen that the names are right.
 func (s *settings) identity() bearer.IdentityHeaders {

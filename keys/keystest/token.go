@@ -9,8 +9,8 @@ import (
 // Audience is the resource server that [AccessClaims] are for, unless a test says otherwise.
 const Audience = "https://orders.example.com"
 
-// Object is a JSON object as it will be spelled: names in order, values in raw JSON. A test changes one member and leaves
-// the rest genuine. Its methods return changed copies.
+// Object is a JSON object as it will be spelled: names in order, values in raw JSON. A test changes one member and
+// leaves the rest genuine. Its methods return changed copies.
 type Object []Member
 
 // Member is one member of an [Object]: a plain name and the JSON text of its value.

@@ -1,5 +1,5 @@
-// Package remote fetches what an issuer publishes, its metadata and its JWK Set, and trusts nothing about the way there:
-// https or loopback only, no redirect to another origin, status 200, 5 seconds for all of it, 512 KiB at most.
+// Package remote fetches what an issuer publishes, its metadata and its JWK Set, and trusts nothing about the way
+// there: https or loopback only, no redirect to another origin, status 200, 5 seconds for all of it, 512 KiB at most.
 package remote
 
 import (
@@ -51,8 +51,8 @@ type Metadata struct {
 	JWKSURI       string `json:"jwks_uri"`       // may be empty
 }
 
-// Metadata fetches the metadata of issuer: from RFC 8414's place, and where the server has nothing there (4xx) from OpenID
-// Connect Discovery's. The issuer in the document must be the one that was asked, as strings (RFC 8414 §3.3).
+// Metadata fetches the metadata of issuer: from RFC 8414's place, and where the server has nothing there (4xx) from
+// OpenID Connect Discovery's. The issuer in the document must be the one that was asked, as strings (RFC 8414 §3.3).
 func (f Fetcher) Metadata(ctx context.Context, issuer string) (Metadata, error) {
 	places, err := metadataPlaces(issuer)
 	if err != nil {
@@ -65,7 +65,8 @@ func (f Fetcher) Metadata(ctx context.Context, issuer string) (Metadata, error) 
 	return metadata, err
 }
 
-// errNothingThere is an answer by a server that has no metadata at that place. Some say 403 to whoever is not logged in.
+// errNothingThere is an answer by a server that has no metadata at that place. Some say 403 to whoever is not logged
+// in.
 var errNothingThere = errors.New("no metadata there")
 
 func (f Fetcher) metadataAt(ctx context.Context, place, issuer string) (Metadata, error) {
@@ -251,8 +252,8 @@ func SameOrigin(client *http.Client) *http.Client {
 
 const unsaid time.Duration = -1
 
-// maxAge reads Cache-Control (RFC 9111 §5.2.2). What cannot be read counts as not said; an answer that is not to be kept
-// is kept for no time.
+// maxAge reads Cache-Control (RFC 9111 §5.2.2). What cannot be read counts as not said; an answer that is not to be
+// kept is kept for no time.
 func maxAge(h http.Header) time.Duration {
 	age := unsaid
 	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {

@@ -24,8 +24,8 @@ func CheckURL(address string) error {
 	return nil
 }
 
-// CheckIssuer reports whether issuer is an issuer identifier (RFC 8414 §2): a URL as [CheckURL] allows it, without query.
-// The error is an [ErrURL].
+// CheckIssuer reports whether issuer is an issuer identifier (RFC 8414 §2): a URL as [CheckURL] allows it, without
+// query. The error is an [ErrURL].
 func CheckIssuer(issuer string) error {
 	if err := CheckURL(issuer); err != nil {
 		return err

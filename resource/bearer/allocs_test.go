@@ -55,8 +55,8 @@ func (g *guarded) with(headers ...string) *guarded {
 	return &other
 }
 
-// The whole of what the guard adds to a request whose token was seen before: one context with all in it, and the request
-// that carries it.
+// The whole of what the guard adds to a request whose token was seen before: one context with all in it, and the
+// request that carries it.
 func TestMiddlewareAllocations(t *testing.T) {
 	for name, g := range map[string]*guarded{
 		"IsAuthorized":     newGuarded(t),

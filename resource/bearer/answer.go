@@ -40,8 +40,8 @@ func answerFor(reason error) answer {
 	return answer{status: http.StatusUnauthorized, code: "invalid_token", text: "the access token is not valid"}
 }
 
-// retryAfter is how many seconds a caller is asked to wait when there are no keys: as long as between two attempts to get
-// them.
+// retryAfter is how many seconds a caller is asked to wait when there are no keys: as long as between two attempts to
+// get them.
 const retryAfter = "5"
 
 func (a answer) write(w http.ResponseWriter, metadata *Metadata) {

@@ -55,8 +55,8 @@ type Guard struct {
 	// Metadata, when not nil, are named in each challenge (RFC 9728 §5.1), so that a client that was refused finds out
 	// where to get a token. They have to be served too: see [Metadata].
 	Metadata *Metadata
-	// Refused, when not nil, is called once for each request that is not let through, with the reason, before the answer
-	// is written. It is for logs and metrics. The reason holds no byte of the token.
+	// Refused, when not nil, is called once for each request that is not let through, with the reason, before the
+	// answer is written. It is for logs and metrics. The reason holds no byte of the token.
 	Refused func(r *http.Request, reason error)
 }
 
@@ -105,8 +105,8 @@ type authorized struct {
 // varyOn are the headers that an answer depends on.
 const varyOn = "Authorization, Token"
 
-// setHeaders says that the answer is one caller's alone. A slice of the state itself spares two allocations; with no room
-// behind it, whoever appends gets a slice of their own.
+// setHeaders says that the answer is one caller's alone. A slice of the state itself spares two allocations; with no
+// room behind it, whoever appends gets a slice of their own.
 func (a *authorized) setHeaders(h http.Header) {
 	a.headers = [2]string{"no-store", varyOn}
 	h["Cache-Control"] = a.headers[0:1:1]

@@ -53,10 +53,12 @@ func TestCredentials(t *testing.T) {
 		{"Token twice", []string{"Token", "good", "Token", "good"}, bearer.ErrAmbiguous},
 		{"Token twice, one empty", []string{"Token", "good", "Token", ""}, bearer.ErrAmbiguous},
 		{"Token twice in two letter cases", []string{"Token", "good", "TOKEN", "good"}, bearer.ErrAmbiguous},
-		{"Authorization twice", []string{"Authorization", "Bearer good", "Authorization", "Bearer good"}, bearer.ErrAmbiguous},
+		{"Authorization twice", []string{"Authorization", "Bearer good", "Authorization", "Bearer good"},
+			bearer.ErrAmbiguous},
 		{"Bearer and Basic", []string{"Authorization", "Bearer good", "Authorization", "Basic x"}, bearer.ErrAmbiguous},
 		{"Token and Authorization", []string{"Token", "good", "Authorization", "Bearer good"}, bearer.ErrAmbiguous},
-		{"Token and another Authorization", []string{"Token", "good", "Authorization", "Bearer bad"}, bearer.ErrAmbiguous},
+		{"Token and another Authorization", []string{"Token", "good", "Authorization", "Bearer bad"},
+			bearer.ErrAmbiguous},
 		{"Token and Basic", []string{"Token", "good", "Authorization", "Basic x"}, bearer.ErrAmbiguous},
 		{"Token and an empty Authorization", []string{"Token", "good", "Authorization", ""}, bearer.ErrAmbiguous},
 		{"an empty Token and Authorization", []string{"Token", "", "Authorization", "Bearer good"}, bearer.ErrAmbiguous},
@@ -92,8 +94,9 @@ func TestTokenElsewhereIsNotRead(t *testing.T) {
 	trailer.Trailer = http.Header{"Token": {"good"}, "Authorization": {"Bearer good"}}
 	user := httptest.NewRequest(http.MethodGet, "http://bearer:good@example.com/orders", nil)
 	for name, r := range map[string]*http.Request{
-		"query": httptest.NewRequest(http.MethodGet, "/orders?access_token=good&token=good&Token=good&Authorization=Bearer+good", nil),
-		"form":  form, "trailer": trailer, "user of the URL": user,
+		"query": httptest.NewRequest(http.MethodGet,
+			"/orders?access_token=good&token=good&Token=good&Authorization=Bearer+good", nil),
+		"form": form, "trailer": trailer, "user of the URL": user,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -31,7 +31,8 @@ func ExampleIsAuthorized() {
 	})
 	handler := bearer.IsAuthorized(verifier)(mux)
 
-	token := keystest.AccessToken(keystest.ES256, keystest.AccessClaims(issuer.Issuer(), "https://orders.example.com", time.Now()))
+	claims := keystest.AccessClaims(issuer.Issuer(), "https://orders.example.com", time.Now())
+	token := keystest.AccessToken(keystest.ES256, claims)
 	show(handler, "/orders", token)
 	show(handler, "/orders", "")
 	// Output:
@@ -58,7 +59,8 @@ func ExampleRequireScope() {
 		_, _ = io.WriteString(w, "for administrators")
 	})
 
-	token := keystest.AccessToken(keystest.ES256, keystest.AccessClaims(issuer.Issuer(), "https://orders.example.com", time.Now()))
+	claims := keystest.AccessClaims(issuer.Issuer(), "https://orders.example.com", time.Now())
+	token := keystest.AccessToken(keystest.ES256, claims)
 	show(r, "/orders", token)
 	show(r, "/admin", token)
 	// Output:

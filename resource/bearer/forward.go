@@ -11,9 +11,10 @@ import (
 // or 403, with a challenge, and nothing else: nginx turns any other status into a 500.
 //
 // A query parameter scope, which the proxy's configuration sets and no caller can, names scope values that the token
-// must have: /verify?scope=orders:read. Anything else there is refused; Caddy passes the caller's own query on unless the
-// configuration sets one, so end it in a question mark there. A request that comes with identity headers of the caller's
-// making is refused too: not every proxy replaces all of them by those in the answer. It is safe for concurrent use when its fields are not changed.
+// must have: /verify?scope=orders:read. Anything else there is refused; Caddy passes the caller's own query on unless
+// the configuration sets one, so end it in a question mark there. A request that comes with identity headers of the
+// caller's making is refused too: not every proxy replaces all of them by those in the answer. It is safe for
+// concurrent use when its fields are not changed.
 type ForwardAuth struct {
 	Guard   Guard
 	Headers IdentityHeaders
@@ -59,8 +60,8 @@ func (f ForwardAuth) decide(h http.Header, r *http.Request) error {
 	return f.Headers.Set(h, claims)
 }
 
-// scopeOf reads the scope that the proxy asks for. A mistake in its configuration must not open what it should close, so
-// anything else in the query is an [ErrQuestion].
+// scopeOf reads the scope that the proxy asks for. A mistake in its configuration must not open what it should close,
+// so anything else in the query is an [ErrQuestion].
 func scopeOf(r *http.Request) (*scopeError, error) {
 	needed := new(scopeError)
 	query, err := url.ParseQuery(r.URL.RawQuery)
@@ -81,8 +82,8 @@ func scopeOf(r *http.Request) (*scopeError, error) {
 	return needed, nil
 }
 
-// yesOrNo turns an answer into one of the two that a proxy passes on. That keys are missing is no fault of the token, so
-// it is not 401, upon which a client would throw its token away.
+// yesOrNo turns an answer into one of the two that a proxy passes on. That keys are missing is no fault of the token,
+// so it is not 401, upon which a client would throw its token away.
 func (a answer) yesOrNo() answer {
 	switch a.status {
 	case http.StatusBadRequest:

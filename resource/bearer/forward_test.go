@@ -183,7 +183,7 @@ func TestForwardAuthAnswers(t *testing.T) {
 			"the access token lacks a scope\n")},
 		{"a bad question", fake{claims: billing}, "scopes=a", good,
 			refused(403, "Bearer "+named, "the proxy asks for something that is no scope\n")},
-		{"an identity of the caller's making", fake{claims: billing}, "", []string{"Token", "good", "X-Auth-Issuer", "a"},
+		{"an identity of the caller's making", fake{claims: billing}, "", append(good, "X-Auth-Issuer", "a"),
 			refused(403, "Bearer "+named, "the headers that tell who calls are not the caller's to set\n")},
 		{"an identity that no header can carry",
 			fake{claims: claimsOf(`{"iss":"i","sub":"ä","client_id":"b"}`)}, "", good,
@@ -308,11 +308,11 @@ func TestForwardAuthRefusesTheCallersIdentity(t *testing.T) {
 		"X-Auth-Client-Id", "X-Auth-Client-ID", "x_auth_client_id", "X-Auth-Client.Id",
 		"X-Auth-Scope", "x_auth_scope", "X\xffAuth\x00Scope",
 	} {
-		for _, values := range [][]string{{"admin"}, {"alice"}, {"https://a.example"}, {"admin", "root"}, {""}, {}, nil} {
-			for token, v := range map[string]bearer.Verifier{"good": neverAsked(t), "bad": neverAsked(t), "": neverAsked(t)} {
+		for _, values := range [][]string{{"admin"}, {"alice"}, {"https://a.example"}, {"admin", "root"}, {""}, nil} {
+			for _, token := range []string{"good", "bad", ""} {
 				r := question("scope=orders:read", "Token", token)
 				r.Header[name] = values
-				a := ask(t, v, r)
+				a := ask(t, neverAsked(t), r)
 				a.wantNo(t, http.StatusForbidden, bearer.ErrForged)
 				if a.body != "the headers that tell who calls are not the caller's to set\n" {
 					t.Errorf("%q: %q", name, a.body)
@@ -342,7 +342,8 @@ func TestForwardAuthTellsIssuersApart(t *testing.T) {
 	clock := keystest.NewClock()
 	cfg := verify.Config{Audience: keystest.Audience, Now: clock.Now}
 	token := make(map[string]string)
-	for issuer, key := range map[string]string{"https://a.example": keystest.ES256, "https://b.example": keystest.ES256Other} {
+	keyOf := map[string]string{"https://a.example": keystest.ES256, "https://b.example": keystest.ES256Other}
+	for issuer, key := range keyOf {
 		cfg.Issuers = append(cfg.Issuers, verify.Issuer{ID: issuer, JWKS: keystest.Set(key)})
 		claims := keystest.AccessClaims(issuer, keystest.Audience, clock.Now()).With("sub", `"alice"`)
 		token[issuer] = keystest.AccessToken(key, claims)
@@ -394,7 +395,8 @@ func TestForwardAuthUnspeakableIdentity(t *testing.T) {
 
 func TestForwardAuthHeaderNames(t *testing.T) {
 	t.Parallel()
-	headers, err := bearer.NewIdentityHeaders(bearer.HeaderNames{Issuer: "realm", Subject: "remote-user", Scope: "X_Scope"})
+	names := bearer.HeaderNames{Issuer: "realm", Subject: "remote-user", Scope: "X_Scope"}
+	headers, err := bearer.NewIdentityHeaders(names)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -405,7 +407,8 @@ func TestForwardAuthHeaderNames(t *testing.T) {
 	forward.ServeHTTP(w, question("", "Token", "good", "X-Auth-Issuer", "theirs")) // which is nobody's name here
 	want := http.Header{
 		"Realm": {"https://a.example"}, "Remote-User": {"alice"}, "X-Auth-Client-Id": {"billing"},
-		"X_scope": {"orders:read orders:write"}, "X-Auth-Subject": {"theirs"}, "Cache-Control": {"no-store"}, "Vary": {"Authorization, Token"},
+		"X_scope": {"orders:read orders:write"}, "X-Auth-Subject": {"theirs"},
+		"Cache-Control": {"no-store"}, "Vary": {"Authorization, Token"},
 	}
 	if diff := cmp.Diff(want, w.Header()); diff != "" {
 		t.Error(diff)

@@ -37,19 +37,24 @@ func TestGuardHeadersAreNotShared(t *testing.T) {
 			_ = append(h["Vary"], "x")
 			_ = append(h["Cache-Control"], "x")
 		},
-		"added to":   func(h http.Header) { h.Add("Vary", "x"); h.Add("Cache-Control", "x") },
-		"one by one": func(h http.Header) { h["Cache-Control"] = append(h["Cache-Control"], h["Vary"]...); h["Vary"][0] = "x" },
+		"added to": func(h http.Header) { h.Add("Vary", "x"); h.Add("Cache-Control", "x") },
+		"one by one": func(h http.Header) {
+			h["Cache-Control"] = append(h["Cache-Control"], h["Vary"]...)
+			h["Vary"][0] = "x"
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			spoiling := bearer.IsAuthorized(fake{})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { spoil(w.Header()) }))
+			next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { spoil(w.Header()) })
+			spoiling := bearer.IsAuthorized(fake{})(next)
 			var all sync.WaitGroup
 			for range 8 {
 				all.Go(func() { answerOf(spoiling) })
 			}
 			all.Wait()
 			want := map[string][]string{"Vary": {"Authorization, Token"}, "Cache-Control": {"no-store"}}
-			if diff := cmp.Diff(want, cacheHeaders(answerOf(bearer.IsAuthorized(fake{})(http.NotFoundHandler())))); diff != "" {
+			later := answerOf(bearer.IsAuthorized(fake{})(http.NotFoundHandler()))
+			if diff := cmp.Diff(want, cacheHeaders(later)); diff != "" {
 				t.Errorf("a later request: %s", diff)
 			}
 		})
@@ -89,15 +94,18 @@ func TestGuardKeepsVary(t *testing.T) {
 	}{
 		{"let through", guard(http.NotFoundHandler()), []string{ours}},
 		{"an outer one", outer("Origin")(guard(http.NotFoundHandler())), []string{"Origin", ours}},
-		{"two outer ones", outer("Origin", "Accept")(guard(http.NotFoundHandler())), []string{"Origin", "Accept", ours}},
+		{"two outer ones", outer("Origin", "Accept")(guard(http.NotFoundHandler())),
+			[]string{"Origin", "Accept", ours}},
 		{"an outer one that is ours", outer(ours)(guard(http.NotFoundHandler())), []string{ours}},
 		{"an outer one that is empty", outer()(guard(http.NotFoundHandler())), []string{ours}},
 		{"refused behind the guard", refusing(http.NotFoundHandler()), []string{ours}},
-		{"an outer one, refused behind the guard", outer("Origin")(refusing(http.NotFoundHandler())), []string{"Origin", ours}},
+		{"an outer one, refused behind the guard", outer("Origin")(refusing(http.NotFoundHandler())),
+			[]string{"Origin", ours}},
 		{"an inner one, refused behind it", guard(outer("Accept")(bearer.RequireScope("b")(http.NotFoundHandler()))),
 			[]string{"Accept", ours}},
 		{"two guards", guard(guard(http.NotFoundHandler())), []string{ours}},
-		{"two guards and an outer one", outer("Origin")(guard(refusing(http.NotFoundHandler()))), []string{"Origin", ours}},
+		{"two guards and an outer one", outer("Origin")(guard(refusing(http.NotFoundHandler()))),
+			[]string{"Origin", ours}},
 		{"forward auth", outer("Origin")(forward), []string{"Origin", ours}},
 	}
 	for _, row := range rows {
@@ -180,7 +188,9 @@ func TestClaimsOutliveTheRequest(t *testing.T) {
 	t.Parallel()
 	var kept []context.Context
 	handler := func(v fake) http.Handler {
-		return bearer.IsAuthorized(v)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { kept = append(kept, r.Context()) }))
+		return bearer.IsAuthorized(v)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			kept = append(kept, r.Context())
+		}))
 	}
 	answerOf(handler(fake{claims: billing}))
 	answerOf(handler(fake{claims: withScope("a")}))
@@ -191,7 +201,9 @@ func TestClaimsOutliveTheRequest(t *testing.T) {
 
 // spy is a guard that remembers what it refused.
 func spy(v bearer.Verifier, reasons *[]error) bearer.Guard {
-	return bearer.Guard{Verifier: v, Refused: func(_ *http.Request, reason error) { *reasons = append(*reasons, reason) }}
+	return bearer.Guard{Verifier: v, Refused: func(_ *http.Request, reason error) {
+		*reasons = append(*reasons, reason)
+	}}
 }
 
 // Of two guards, the inner one has the last word, and its own hook is called; the outer one's is not.
@@ -215,7 +227,8 @@ func TestNestedGuards(t *testing.T) {
 			t.Parallel()
 			var outer, inner []error
 			next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {})
-			w := answerOf(spy(row.outer, &outer).IsAuthorized(spy(row.inner, &inner).IsAuthorized(bearer.RequireScope("orders:read")(next))))
+			scoped := bearer.RequireScope("orders:read")(next)
+			w := answerOf(spy(row.outer, &outer).IsAuthorized(spy(row.inner, &inner).IsAuthorized(scoped)))
 			if w.Code != row.status {
 				t.Errorf("%d, want %d", w.Code, row.status)
 			}
@@ -247,6 +260,7 @@ func TestRefuse(t *testing.T) {
 		{"own", own, 401, []string{invalidToken}},
 		{"expired meanwhile", verify.ErrExpired, 401, []string{invalidToken}},
 		{"keys gone meanwhile", verify.ErrUnavailable, 503, nil},
+		{"forged", bearer.ErrForged, 403, []string{"Bearer"}},
 		{"identity", bearer.ErrIdentity, 403,
 			[]string{`Bearer error="invalid_token", error_description="no header can carry the token's identity"`}},
 	}
@@ -275,7 +289,8 @@ func TestRefuse(t *testing.T) {
 // Without a guard nobody has proved anything, whatever the reason.
 func TestRefuseWithoutGuard(t *testing.T) {
 	t.Parallel()
-	for _, reason := range []error{nil, verify.ErrUnavailable, bearer.ErrScope, bearer.ErrAmbiguous, verify.ErrExpired} {
+	for _, reason := range []error{nil, verify.ErrUnavailable, bearer.ErrScope, bearer.ErrForged, bearer.ErrAmbiguous,
+		verify.ErrExpired} {
 		w := httptest.NewRecorder()
 		bearer.Refuse(w, question("", "Token", "good"), reason)
 		if diff := cmp.Diff([]string{"Bearer"}, w.Header()["Www-Authenticate"]); w.Code != 401 || diff != "" {

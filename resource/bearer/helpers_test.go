@@ -64,7 +64,7 @@ func call(t *testing.T, v bearer.Verifier, inner func(http.Handler) http.Handler
 func send(t *testing.T, v bearer.Verifier, inner func(http.Handler) http.Handler, r *http.Request) called {
 	t.Helper()
 	var c called
-	guard := bearer.Guard{Verifier: v, Refused: func(_ *http.Request, reason error) { c.reasons = append(c.reasons, reason) }}
+	guard := spy(v, &c.reasons)
 	var next http.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		c.next++
 		_, _ = w.Write([]byte("secret\n"))

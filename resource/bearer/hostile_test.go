@@ -37,10 +37,7 @@ func newEdge(t *testing.T) *edge {
 	e := &edge{Stage: verifytest.NewStage(t, verify.Config{})}
 	e.token = keystest.AccessToken(keystest.ES256, keystest.AccessClaims(e.Issuer.Issuer(), keystest.Audience,
 		e.Clock.Now()))
-	guard := bearer.Guard{Verifier: e.Verifier, Refused: func(_ *http.Request,
-		reason error) {
-		e.reasons = append(e.reasons, reason)
-	}}
+	guard := spy(e.Verifier, &e.reasons)
 	e.server = httptest.NewServer(guard.IsAuthorized(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims, _ := bearer.ClaimsFrom(r.Context())
 		_, _ = io.WriteString(w, claims.Subject())

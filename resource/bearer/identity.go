@@ -30,15 +30,17 @@ func (n HeaderNames) withDefaults() HeaderNames {
 
 func (n HeaderNames) all() [4]string { return [4]string{n.Issuer, n.Subject, n.Client, n.Scope} }
 
-// IdentityHeaders hands a verified identity on to an application that knows nothing of tokens, in four headers. The zero
-// value has the default names. It is safe for concurrent use.
+// IdentityHeaders hands a verified identity on to an application that knows nothing of tokens, in four headers. The
+// zero value has the default names. It is safe for concurrent use.
 type IdentityHeaders struct{ names HeaderNames }
 
-// notForIdentity are headers that have a meaning of their own.
-var notForIdentity = []string{"authorization", "cache-control", "connection", "content-encoding", "content-length",
-	"content-type", "cookie", "date", "expect", "host", "keep-alive", "location", "proxy-authenticate",
-	"proxy-authorization", "proxy-connection", "retry-after", "set-cookie", "te", "token", "trailer", "transfer-encoding",
-	"upgrade", "vary", "www-authenticate", "x-request-id"}
+// notForIdentity are headers that have a meaning of their own, or that callers and proxies send all the time.
+var notForIdentity = []string{"accept", "accept-encoding", "accept-language", "authorization", "cache-control",
+	"connection", "content-encoding", "content-length", "content-type", "cookie", "date", "expect", "forwarded", "host", "keep-alive",
+	"location", "origin", "proxy-authenticate", "proxy-authorization", "proxy-connection", "range", "referer",
+	"retry-after", "set-cookie", "te", "token", "trailer", "transfer-encoding", "upgrade", "user-agent", "vary", "via",
+	"www-authenticate", "x-forwarded-for", "x-forwarded-host", "x-forwarded-method", "x-forwarded-proto",
+	"x-forwarded-uri", "x-real-ip", "x-request-id"}
 
 // NewIdentityHeaders returns the headers with these names. It refuses a name that is no header's (RFC 9110 §5.1), one
 // that means something else, and names that differ in nothing but letter case and punctuation.

@@ -34,9 +34,9 @@ type Metadata struct {
 	document []byte
 }
 
-// NewMetadata returns the metadata of a resource whose identifier is an https URL, or http, without user and fragment (RFC
-// 9728 §1.2), of characters that need no escape in a URL, in a challenge or in a router's pattern: letters, digits and
-// -._~:/?[]@!$&'()+,;=. http is for development, and for callers behind one's own proxy.
+// NewMetadata returns the metadata of a resource whose identifier is an https URL, or http, without user and fragment
+// (RFC 9728 §1.2), of characters that need no escape in a URL, in a challenge or in a router's pattern: letters, digits
+// and -._~:/?[]@!$&'()+,;=. http is for development, and for callers behind one's own proxy.
 func NewMetadata(cfg MetadataConfig) (*Metadata, error) {
 	u, err := url.Parse(cfg.Resource)
 	switch {
@@ -67,8 +67,8 @@ func NewMetadata(cfg MetadataConfig) (*Metadata, error) {
 }
 
 func needsEscape(r rune) bool {
-	isPlain := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._~:/?[]@!$&'()+,;=", r)
-	return !isPlain
+	isAlphanumeric := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+	return !isAlphanumeric && !strings.ContainsRune("-._~:/?[]@!$&'()+,;=", r)
 }
 
 // URL returns where the metadata are, as the challenge names it.

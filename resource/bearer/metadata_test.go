@@ -133,9 +133,11 @@ func TestMetadataDocument(t *testing.T) {
 		want string
 	}{
 		{"all", bearer.MetadataConfig{
-			Resource: "https://orders.example.com", AuthorizationServers: []string{"https://a.example.com", "https://b.example.com"},
-			Scopes: []string{"orders:read", "orders:write"}, Name: "Orders <&\u2028>",
-		}, `{"resource":"https://orders.example.com","authorization_servers":["https://a.example.com","https://b.example.com"],` +
+			Resource:             "https://orders.example.com",
+			AuthorizationServers: []string{"https://a.example.com", "https://b.example.com"},
+			Scopes:               []string{"orders:read", "orders:write"}, Name: "Orders <&\u2028>",
+		}, `{"resource":"https://orders.example.com",` +
+			`"authorization_servers":["https://a.example.com","https://b.example.com"],` +
 			`"scopes_supported":["orders:read","orders:write"],"bearer_methods_supported":["header"],` +
 			`"resource_name":"Orders <&\u2028>"}`},
 		{"least", bearer.MetadataConfig{Resource: "https://orders.example.com/"},
@@ -168,7 +170,9 @@ func decode(t *testing.T, document string) (members map[string]any) {
 func TestMetadataNeverChange(t *testing.T) {
 	t.Parallel()
 	servers := []string{"https://a.example.com"}
-	metadata, err := bearer.NewMetadata(bearer.MetadataConfig{Resource: "https://orders.example.com", AuthorizationServers: servers})
+	metadata, err := bearer.NewMetadata(bearer.MetadataConfig{
+		Resource: "https://orders.example.com", AuthorizationServers: servers,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +194,8 @@ func TestMetadataOverHTTP(t *testing.T) {
 		method string
 		status int
 	}{
-		{http.MethodGet, 200}, {http.MethodHead, 200}, {http.MethodPost, 405}, {http.MethodPut, 405}, {http.MethodDelete, 405},
+		{http.MethodGet, 200}, {http.MethodHead, 200}, {http.MethodPost, 405}, {http.MethodPut, 405},
+		{http.MethodDelete, 405},
 		{http.MethodPatch, 405}, {http.MethodOptions, 405}, {"PROPFIND", 405}, {"get", 405},
 	}
 	for _, row := range rows {
@@ -219,7 +224,8 @@ func TestMetadataOverHTTP(t *testing.T) {
 				return
 			}
 			want := http.Header{
-				"Content-Type": {"application/json"}, "Cache-Control": {"public, max-age=3600"}, "Access-Control-Allow-Origin": {"*"},
+				"Content-Type": {"application/json"}, "Cache-Control": {"public, max-age=3600"},
+				"Access-Control-Allow-Origin": {"*"},
 			}
 			if row.method == http.MethodGet {
 				length = resp.Header.Get("Content-Length")
@@ -229,19 +235,21 @@ func TestMetadataOverHTTP(t *testing.T) {
 					t.Errorf("%s: %s", name, diff)
 				}
 			}
-			if (len(body) == 0) != (row.method == http.MethodHead) || resp.Header.Get("Content-Length") != length || length == "" {
+			if (len(body) == 0) != (row.method == http.MethodHead) || length == "" ||
+				resp.Header.Get("Content-Length") != length {
 				t.Errorf("%d octets, Content-Length %s, want %s", len(body), resp.Header.Get("Content-Length"), length)
 			}
 		})
 	}
 }
 
-// The metadata are where a client that follows the challenge asks for them, and nowhere else, whatever the resource's path
-// is. What a router would take for a pattern, or not find, NewMetadata refuses.
+// The metadata are where a client that follows the challenge asks for them, and nowhere else, whatever the resource's
+// path is. What a router would take for a pattern, or not find, NewMetadata refuses.
 func TestMetadataAreWhereTheChallengeSays(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{
-		"", "/", "/v1", "/v1/", "/v1/orders", "/?tenant=1", "/v1?tenant=1", "/v1?a=b&c=d?/", "//v1", "/a;b=c", "/a,b", "/a:b",
+		"", "/", "/v1", "/v1/", "/v1/orders", "/?tenant=1", "/v1?tenant=1", "/v1?a=b&c=d?/", "//v1",
+		"/a;b=c", "/a,b", "/a:b",
 		"/a@b", "/a~b", "/a-b_c.d", "/a'b", "/a$b", "/$", "/(a)", "/a+b", "/a!b", "/[a]", "/a&b", "/:id", "/...",
 	} {
 		t.Run(path, func(t *testing.T) {
@@ -286,7 +294,8 @@ func TestChallengeNamesMetadata(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			guard := bearer.Guard{Verifier: fake{reason: row.reason}, Metadata: metadata}
 			r := httptest.NewRequest(http.MethodGet, "https://evil.example.com/evil?resource=evil", nil)
-			for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded", "Origin",
+			for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded",
+				"Origin",
 				"Referer", "X-Original-URL", "X-Forwarded-Uri"} {
 				r.Header.Set(name, `evil", resource_metadata="https://evil.example.com`)
 			}
@@ -307,11 +316,13 @@ func TestChallengeNamesMetadata(t *testing.T) {
 	}
 }
 
-// No resource that NewMetadata takes breaks the quoted string open (RFC 9110 §5.6.4), or is another URL at its other end.
+// No resource that NewMetadata takes breaks the quoted string open (RFC 9110 §5.6.4), or is another URL behind.
 func FuzzMetadata(f *testing.F) {
 	for _, seed := range []string{
-		"https://orders.example.com", "https://orders.example.com/v1?a=b", "http://[::1]:9000/", `https://x/"`, `https://x/\`,
-		"http://[fe80::1%25%22]/", "http://[fe80::1%25%20]/", "https://x/?a b", "https://x/?\xff", "https://x:443/%22%5C", "https://:1/",
+		"https://orders.example.com", "https://orders.example.com/v1?a=b", "http://[::1]:9000/", `https://x/"`,
+		`https://x/\`,
+		"http://[fe80::1%25%22]/", "http://[fe80::1%25%20]/", "https://x/?a b", "https://x/?\xff",
+		"https://x:443/%22%5C", "https://:1/",
 		`https://x/?"`, "https://x'<>/", "https://ä/", "https://x/%", "https://x?", "https://x//?", "https://a,b=c/",
 	} {
 		f.Add(seed)
@@ -334,7 +345,8 @@ func FuzzMetadata(f *testing.F) {
 			t.Errorf("%q: %q is in a quoted string", resource, value)
 		}
 		u, err := url.Parse(value)
-		if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || !strings.HasPrefix(u.EscapedPath(), bearer.MetadataPath) {
+		if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" ||
+			!strings.HasPrefix(u.EscapedPath(), bearer.MetadataPath) {
 			t.Errorf("%q: %q is no place: %v", resource, value, err)
 		}
 		if w = httptest.NewRecorder(); !utf8.ValidString(resource) {

@@ -2,6 +2,7 @@ package bearer_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -52,7 +53,8 @@ func TestRequireScope(t *testing.T) {
 func TestInsufficientScopeAnswer(t *testing.T) {
 	t.Parallel()
 	c := call(t, fake{}, bearer.RequireScope("orders:read", "orders:write"), "Token", "good")
-	const want = `Bearer error="insufficient_scope", error_description="the access token lacks a scope", scope="orders:read orders:write"`
+	const want = `Bearer error="insufficient_scope", error_description="the access token lacks a scope", ` +
+		`scope="orders:read orders:write"`
 	if got := c.Header.Get("WWW-Authenticate"); got != want || c.body != "the access token lacks a scope\n" {
 		t.Errorf("%s, %q; want %s", got, c.body, want)
 	}
@@ -87,12 +89,19 @@ func TestInnerGuardCounts(t *testing.T) {
 func TestRequireScopePanics(t *testing.T) {
 	t.Parallel()
 	wantPanic(t, "bearer: RequireScope without a scope", func() { bearer.RequireScope() })
+	if err := bearer.CheckScope(); err != nil {
+		t.Error(err)
+	}
 	// What can never be a scope value (RFC 6749 §3.3) could never be met, and would break the challenge open.
 	for name, value := range map[string]string{
-		"empty": "", "two in one": "a b", "quote": `a", realm="x`, "backslash": `a\`, "line break": "a\r\nX-Evil: 1", "tab": "a\tb",
-		"not ASCII": "ä", "DEL": "\x7f", "NUL": "\x00",
+		"empty": "", "two in one": "a b", "quote": `a", realm="x`, "backslash": `a\`, "line break": "a\r\nX-Evil: 1",
+		"tab": "a\tb", "tab before": "\ta", "not ASCII": "ä", "DEL": "\x7f", "NUL": "\x00",
 	} {
 		t.Run(name, func(t *testing.T) {
+			want := fmt.Sprintf("bearer: %q is no scope value", value)
+			if err := bearer.CheckScope("ok", value); err == nil || err.Error() != want {
+				t.Errorf("%v, want %s", err, want)
+			}
 			wantPanic(t, "bearer: RequireScope with a value that is no scope", func() { bearer.RequireScope("ok", value) })
 		})
 	}

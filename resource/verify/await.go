@@ -27,8 +27,8 @@ func (s *source) await(ctx context.Context, kid string) (*snapshot, error) {
 	return latest, nil
 }
 
-// wait waits for a fetch that may bring kid, as long as the caller may and no longer than the setting. The error is that
-// of a caller who could not wait so long.
+// wait waits for a fetch that may bring kid, as long as the caller may and no longer than the setting. The error is
+// that of a caller who could not wait so long.
 func (s *source) wait(ctx context.Context, kid string) error {
 	flight, flying := s.join()
 	if flight == nil {

@@ -14,8 +14,8 @@ import (
 	"example.com/signet/resource/verify"
 )
 
-// Pairs for scripts/bench.sh: the whole of Verify at first sight, claims and all, and the same signature checked by bare
-// crypto.
+// Pairs for scripts/bench.sh: the whole of Verify at first sight, claims and all, and the same signature checked by
+// bare crypto.
 func BenchmarkVerify(b *testing.B) {
 	bench := newBench(b, verify.Config{CacheSize: -1})
 	for _, name := range []string{keystest.ES256, keystest.RS256} {

@@ -12,8 +12,8 @@ import (
 const entryOverhead = 450
 
 // cache remembers tokens that were accepted, by their very text: another spelling of a token is another text, and was
-// refused. When it is full, the oldest go: tokens live for minutes, and one that is still used comes back at once. It is
-// safe for concurrent use; readers take no lock, and writers have just spent a hundred times as long on a signature.
+// refused. When it is full, the oldest go: tokens live for minutes, and one that is still used comes back at once. It
+// is safe for concurrent use; readers take no lock, and writers have just spent a hundred times as long on a signature.
 type cache struct {
 	limit   int      // octets; 0 remembers nothing
 	entries sync.Map // of string, the token, to *verified
@@ -23,8 +23,8 @@ type cache struct {
 	used  int         // guarded by mu: octets of those in the queue
 }
 
-// verified is a token that was accepted. What it was verified with is what makes it good: when the issuer has other keys,
-// it counts for nothing.
+// verified is a token that was accepted. What it was verified with is what makes it good: when the issuer has other
+// keys, it counts for nothing.
 type verified struct {
 	token  string
 	claims *claims

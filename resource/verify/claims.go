@@ -62,8 +62,8 @@ func (c Claims) Scopes() iter.Seq[string] {
 	}
 }
 
-// HasScope reports whether the token has the scope value and all of more, in this letter case (RFC 6749 §3.3). No token has
-// the empty one.
+// HasScope reports whether the token has the scope value and all of more, in this letter case (RFC 6749 §3.3). No token
+// has the empty one.
 func (c Claims) HasScope(value string, more ...string) bool {
 	for _, other := range more {
 		if !c.hasScope(other) {
@@ -83,8 +83,8 @@ func (c Claims) hasScope(value string) bool {
 }
 
 // Decode decodes all claims into the struct that v points to, as strictly as the token was read: names are matched
-// exactly and each value has the type of its field, or is null, which is the field's zero. Use it for claims that Claims
-// does not have. What v has for claims that are not in the token stays.
+// exactly and each value has the type of its field, or is null, which is the field's zero. Use it for claims that
+// Claims does not have. What v has for claims that are not in the token stays.
 func (c Claims) Decode(v any) error {
 	if err := keys.DecodeObject([]byte(c.claims().payload), v); err != nil {
 		return fmt.Errorf("decoding claims: %w", err)

@@ -26,8 +26,9 @@ type Config struct {
 	// Leeway is how far clocks may be apart, for exp, nbf and iat. Zero is 30 s; negative is none; 5 min at most.
 	Leeway time.Duration
 	// CacheSize is how many octets of memory the cache of verified tokens may take. Zero is 16 MiB, room for some ten
-	// thousand tokens; negative is no cache. A token that is in it is not verified again while the issuer's keys stay as
-	// they are; its times are checked each time. When more tokens take turns than there is room for, it is of no use.
+	// thousand tokens; negative is no cache. A token that is in it is not verified again while the issuer's keys stay
+	// as they are; its times are checked each time. When more tokens take turns than there is room for, it is of no
+	// use.
 	CacheSize int
 	// Fetch is when and how keys are fetched.
 	Fetch Fetch
@@ -35,16 +36,16 @@ type Config struct {
 	Log *slog.Logger     // told about fetches that fail and keys that are skipped; nil is silence
 	Now func() time.Time // the clock; nil is [time.Now]. Waiting and timers are the machine's own
 
-	// OnVerify, when not nil, is called at the end of each Verify, for metrics. It must be quick and safe for concurrent
-	// use. [Reason] makes a label of the error.
+	// OnVerify, when not nil, is called at the end of each Verify, for metrics. It must be quick and safe for
+	// concurrent use. [Reason] makes a label of the error.
 	OnVerify func(ctx context.Context, outcome Outcome)
-	// OnFetch, when not nil, is called after each fetch of an issuer's keys, for one issuer never twice at once. The next
-	// fetch waits for it; it must not call Close.
+	// OnFetch, when not nil, is called after each fetch of an issuer's keys, for one issuer never twice at once. The
+	// next fetch waits for it; it must not call Close.
 	OnFetch func(Fetched)
 }
 
-// Issuer is one whose tokens are accepted, and where its keys are. At most one of the fields after ID is set; with none,
-// the keys are where the issuer's metadata say (RFC 8414, or OpenID Connect Discovery).
+// Issuer is one whose tokens are accepted, and where its keys are. At most one of the fields after ID is set; with
+// none, the keys are where the issuer's metadata say (RFC 8414, or OpenID Connect Discovery).
 type Issuer struct {
 	ID       string    // the iss of its tokens: https, or http on loopback
 	JWKSURL  string    // the JWK Set is here: https, or http on loopback
@@ -60,8 +61,8 @@ type Fetch struct {
 	MaxKeys int           // keys in it, odd ones included; zero is 100
 
 	// Keys are fetched again when RefreshAt of their max-age has passed, 5 min where the issuer does not say: at the
-	// earliest after MinRefresh, at the latest after MaxRefresh, give or take Jitter of it, so that many verifiers do not
-	// ask at once. Zero is 0.8, 1 min, 1 h and 0.1; Jitter is none where negative.
+	// earliest after MinRefresh, at the latest after MaxRefresh, give or take Jitter of it, so that many verifiers do
+	// not ask at once. Zero is 0.8, 1 min, 1 h and 0.1; Jitter is none where negative.
 	RefreshAt  float64
 	MinRefresh time.Duration
 	MaxRefresh time.Duration

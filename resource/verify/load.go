@@ -29,8 +29,8 @@ func newLoader(issuer Issuer, cfg *Config) *loader {
 	return &loader{issuer: issuer, cfg: cfg, fetcher: fetcher}
 }
 
-// load returns the document as it is now, with the Set of the one before when that has the same keys. A search goes back
-// to the metadata, for the address may be another.
+// load returns the document as it is now, with the Set of the one before when that has the same keys. A search goes
+// back to the metadata, for the address may be another.
 func (l *loader) load(ctx context.Context, search bool) (*remote.Document, error) {
 	document, err := l.read(ctx, search)
 	if err != nil {
@@ -100,7 +100,7 @@ func (l *loader) find(ctx context.Context, search bool) (string, error) {
 	case l.address == "":
 		return "", err
 	default:
-		l.cfg.Log.Warn("reading metadata failed; the keys are fetched from where they were", "issuer", l.issuer.ID, "cause", err)
+		l.cfg.Log.Warn("reading metadata failed; fetching keys from where they were", "issuer", l.issuer.ID, "cause", err)
 	}
 	return l.address, nil
 }

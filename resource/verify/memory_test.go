@@ -55,8 +55,8 @@ func heap() int {
 	return int(stats.HeapAlloc)
 }
 
-// grown is how much the heap grows when a verifier with a cache of this size has seen tokens with one more claim each, n of
-// them. It returns what tokens and claims would take without a limit, as text alone, as well.
+// grown is how much the heap grows when a verifier with a cache of this size has seen tokens with one more claim each,
+// n of them. It returns what tokens and claims would take without a limit, as text alone, as well.
 func grown(t *testing.T, size, n int, name, value string) (growth, text int) {
 	t.Helper()
 	m := newMint(bubbleIssuer, time.Now())

@@ -44,8 +44,8 @@ func (t *text) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 
 const audienceOverhead = 32 // octets of one value besides its text: its place in the slice, which has grown by doubling
 
-// size is how many octets the claims take, besides the struct. Those that are not spelled plainly are copies of what is in
-// the payload.
+// size is how many octets the claims take, besides the struct. Those that are not spelled plainly are copies of what is
+// in the payload.
 func (c *claims) size() int {
 	if len(c.Audience) == 1 && &c.Audience[0] == &c.one[0] {
 		return len(c.payload)
@@ -64,8 +64,8 @@ func readClaims(payload []byte) (*claims, error) {
 	return c, nil
 }
 
-// issuerOf returns the first iss of a payload that nobody has vouched for, and "" where none can be read. It reads no more
-// than it needs: to read all strictly would cost more than to check a signature.
+// issuerOf returns the first iss of a payload that nobody has vouched for, and "" where none can be read. It reads no
+// more than it needs: to read all strictly would cost more than to check a signature.
 func issuerOf(payload []byte) (issuer string) {
 	if c, isPlain := readPlain(payload); isPlain {
 		return string(c.Issuer)

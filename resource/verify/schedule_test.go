@@ -180,8 +180,8 @@ func TestBadMetadataKeepTheAddress(t *testing.T) {
 	}
 }
 
-// An issuer that moves its keys says so in its metadata. A token of a new key is enough to look there, and so is the old
-// address when it fails; otherwise they are read once an hour.
+// An issuer that moves its keys says so in its metadata. A token of a new key is enough to look there, and so is the
+// old address when it fails; otherwise they are read once an hour.
 func TestKeysMove(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {

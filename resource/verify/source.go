@@ -141,7 +141,8 @@ func (s *source) refresh(ctx context.Context) (next time.Duration, err error) {
 	s.land()
 	if s.cfg.OnFetch != nil && ctx.Err() == nil {
 		after := s.current().set
-		s.cfg.OnFetch(Fetched{Issuer: s.issuer, Err: err, Keys: after.Len(), Changed: after != before, Took: time.Since(began)})
+		took := time.Since(began)
+		s.cfg.OnFetch(Fetched{Issuer: s.issuer, Err: err, Keys: after.Len(), Changed: after != before, Took: took})
 	}
 	return next, err
 }
@@ -180,7 +181,8 @@ func (f *Fetch) interval(maxAge time.Duration) time.Duration {
 	return min(max(time.Duration(float64(maxAge)*f.RefreshAt), f.MinRefresh), f.MaxRefresh, f.MaxStale/2)
 }
 
-// takeOff announces a fetch, so that callers join it instead of asking for another. It reports whether one was asked for.
+// takeOff announces a fetch, so that callers join it instead of asking for another. It reports whether one was asked
+// for.
 func (s *source) takeOff() (asked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,8 +21,8 @@ import (
 	"example.com/signet/keys"
 )
 
-// Why a token is refused. Every error of [Verifier.Verify] wraps exactly one of these; its text names the rule and holds
-// no byte of the token. All but ErrUnavailable are about the token and will not go away.
+// Why a token is refused. Every error of [Verifier.Verify] wraps exactly one of these; its text names the rule and
+// holds no byte of the token. All but ErrUnavailable are about the token and will not go away.
 var (
 	ErrMalformed    = keys.ErrMalformed                   // not a compact token in strict spelling
 	ErrAlgorithm    = keys.ErrAlgorithm                   // another algorithm than ES256 and RS256, or than the key's
@@ -71,8 +71,8 @@ func New(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Close stops fetching and waits until it has stopped: no goroutine of the verifier is left. Verify goes on with the keys
-// that are there. Closing twice is harmless.
+// Close stops fetching and waits until it has stopped: no goroutine of the verifier is left. Verify goes on with the
+// keys that are there. Closing twice is harmless.
 func (v *Verifier) Close() {
 	for _, source := range v.sources {
 		source.stop()
@@ -191,8 +191,8 @@ func (v *Verifier) sourceOf(token keys.Unverified) (*source, error) {
 }
 
 // learn returns keys among which is the one that the token names. A token that would be refused anyway, whatever its
-// key, costs no fetch: its claims are read for that, and nothing is granted on them. Claims that are hard to read are not
-// read when there will be no fetch: whoever wrote them would have the work for nothing.
+// key, costs no fetch: its claims are read for that, and nothing is granted on them. Claims that are hard to read are
+// not read when there will be no fetch: whoever wrote them would have the work for nothing.
 func (v *Verifier) learn(ctx context.Context, source *source, token keys.Unverified) (*snapshot, error) {
 	now, payload := v.cfg.Now(), token.InsecurePayload()
 	claims, isPlain := readPlain(payload)

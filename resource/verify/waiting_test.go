@@ -72,7 +72,8 @@ func TestCallerGivesUp(t *testing.T) {
 	})
 }
 
-// A JWK Set that hangs, or trickles, delays nobody whose key is known; the others wait for 2 s at most. The fetch itself ends after 5 s.
+// A JWK Set that hangs, or trickles, delays nobody whose key is known; the others wait for 2 s at most. The fetch
+// itself ends after 5 s.
 func TestHangingIssuer(t *testing.T) {
 	t.Parallel()
 	for name, metadata := range map[string]bool{"JWK Set": false, "metadata": true} {

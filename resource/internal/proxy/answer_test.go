@@ -66,7 +66,8 @@ func TestInformationalAnswers(t *testing.T) {
 			t.Parallel()
 			address := newRawApplication(t, func(conn net.Conn, in *bufio.Reader) {
 				readHead(in)
-				_, _ = io.WriteString(conn, row.before+"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+				_, _ = io.WriteString(conn, row.before+
+					"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
 			})
 			a := newStage(t, address, options{}).send(t, http.MethodGet, "/", nil)
 			a.want(t, 200, "ok")
@@ -197,8 +198,10 @@ func TestApplicationFails(t *testing.T) {
 	}{
 		{"down", nil, 502, "the application cannot be reached\n"},
 		{"hangs up", func(_ net.Conn, in *bufio.Reader) { readHead(in) }, 502, "the application cannot be reached\n"},
-		{"hangs up in the headers", answering("HTTP/1.1 200 OK\r\nContent-"), 502, "the application cannot be reached\n"},
-		{"does not speak HTTP", answering("secret of the application\r\n\r\n"), 502, "the application cannot be reached\n"},
+		{"hangs up in the headers", answering("HTTP/1.1 200 OK\r\nContent-"), 502,
+			"the application cannot be reached\n"},
+		{"does not speak HTTP", answering("secret of the application\r\n\r\n"), 502,
+			"the application cannot be reached\n"},
 		{"two lengths", answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), 502,
 			"the application cannot be reached\n"},
 		{"never answers", silent, 504, "the application does not answer\n"},

@@ -75,8 +75,8 @@ func TestExpectContinue(t *testing.T) {
 	s := newStage(t, app.addr(), options{})
 	conn := s.dial(t)
 	in := bufio.NewReader(conn)
-	_, _ = io.WriteString(conn,
-		"POST / HTTP/1.1\r\nHost: h\r\nToken: good\r\nExpect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\n")
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: h\r\nToken: good\r\nConnection: close\r\n"+
+		"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
 	if head := readHead(in); statusOf(head) != "HTTP/1.1 100 Continue" {
 		t.Fatalf("answer %q", head)
 	}
@@ -343,9 +343,8 @@ func TestStuckAnswerIsCut(t *testing.T) {
 	}
 }
 
-// An application that takes nothing more of a body is cut off too: else whoever uploads to it leaves a connection,
-// and what
-// it costs, behind for ever.
+// An application that takes nothing more of a body is cut off too: else whoever uploads to it leaves a connection, and
+// what it costs, behind for ever.
 func TestApplicationStopsReading(t *testing.T) {
 	t.Parallel()
 	address := newRawApplication(t, func(_ net.Conn, in *bufio.Reader) {

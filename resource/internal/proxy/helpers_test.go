@@ -41,7 +41,8 @@ func (a accepting) Verify(_ context.Context, token string) (verify.Claims, error
 
 // billing is the client that calls, for as long as its token is good.
 func billing(good time.Duration) string {
-	return fmt.Sprintf(`{"sub":"billing","client_id":"app-7","scope":"orders:read","exp":%d}`, time.Now().Add(good).Unix())
+	return fmt.Sprintf(`{"iss":"https://a.example","sub":"billing","client_id":"app-7","scope":"orders:read","exp":%d}`,
+		time.Now().Add(good).Unix())
 }
 
 // stage is a guard and the proxy behind it, on a real server.

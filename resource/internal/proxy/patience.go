@@ -18,8 +18,8 @@ type patient struct {
 	body    *patientBody // nil when the request has none
 }
 
-// patiently lets each read of the request's body and each write of the answer take limit, instead of all of them together
-// what the server allows.
+// patiently lets each read of the request's body and each write of the answer take limit, instead of all of them
+// together what the server allows.
 func patiently(w http.ResponseWriter, r *http.Request, limit time.Duration) http.ResponseWriter {
 	p := &patient{ResponseWriter: w, control: http.NewResponseController(w), limit: limit, own: w.Header().Clone()}
 	if r.ContentLength == 0 {

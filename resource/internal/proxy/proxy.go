@@ -70,8 +70,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.reverse.ServeHTTP(patiently(w, r, p.cfg.Patience), r)
 }
 
-// rewrite makes the request that the application gets. Whatever headers a connection's own header names are gone by now,
-// so a caller cannot have the identity removed on the way.
+// rewrite makes the request that the application gets. Whatever headers a connection's own header names are gone by
+// now, so a caller cannot have the identity removed on the way.
 func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 	r.SetURL(p.cfg.Upstream)
 	r.SetXForwarded()

@@ -149,7 +149,8 @@ func TestSmuggling(t *testing.T) {
 		arrives          string // the body that arrives, complete
 	}{
 		{"length and chunks", "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n", "200", ""},
-		{"chunks and length", "Transfer-Encoding: chunked\r\nContent-Length: 100\r\n", "3\r\nabc\r\n0\r\n\r\n", "200", "abc"},
+		{"chunks and length", "Transfer-Encoding: chunked\r\nContent-Length: 100\r\n", "3\r\nabc\r\n0\r\n\r\n",
+			"200", "abc"},
 		{"two lengths", "Content-Length: 3\r\nContent-Length: 4\r\n", "abc", "400", ""},
 		{"two lengths in one", "Content-Length: 3, 4\r\n", "abc", "400", ""},
 		{"the same length twice", "Content-Length: 3\r\nContent-Length: 3\r\n", "abc", "200", "abc"},
@@ -170,7 +171,8 @@ func TestSmuggling(t *testing.T) {
 			t.Parallel()
 			app := newApplication(t, nil)
 			s := newStage(t, app.addr(), options{})
-			got := s.raw(t, "POST /x HTTP/1.1\r\nHost: h\r\nToken: good\r\nConnection: close\r\n"+row.head+"\r\n"+row.body+inner)
+			got := s.raw(t, "POST /x HTTP/1.1\r\nHost: h\r\nToken: good\r\nConnection: close\r\n"+
+				row.head+"\r\n"+row.body+inner)
 			if !strings.HasPrefix(got, "HTTP/1.1 "+row.want) || strings.Count(got, "HTTP/1.1 ") != 1 {
 				t.Fatalf("answers %q", got)
 			}
@@ -200,8 +202,8 @@ func TestBrokenBodies(t *testing.T) {
 			t.Parallel()
 			app := newApplication(t, nil)
 			s := newStage(t, app.addr(), options{})
-			got := s.raw(t,
-				"POST /x HTTP/1.1\r\nHost: h\r\nToken: good\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"+row.body)
+			got := s.raw(t, "POST /x HTTP/1.1\r\nHost: h\r\nToken: good\r\nConnection: close\r\n"+
+				"Transfer-Encoding: chunked\r\n\r\n"+row.body)
 			if status, _, _ := strings.Cut(got, "\r\n"); status != "HTTP/1.1 400 Bad Request" {
 				t.Errorf("answer %q", status)
 			}

@@ -80,7 +80,7 @@ func TestWebSocketBothWays(t *testing.T) {
 	t.Parallel()
 	e, address := newEcho(t)
 	s := newStage(t, address, options{server: 200 * time.Millisecond, patience: 100 * time.Millisecond})
-	head, conn, in := s.upgrade(t, handshake+"Token: good\r\nX-Auth-Subject: root\r\n")
+	head, conn, in := s.upgrade(t, handshake+"Token: good\r\nX-Auth-Subject: root\r\nx_auth_issuer: root\r\n")
 	if statusOf(head) != "HTTP/1.1 101 Switching Protocols" || !slices.Contains(head,
 		"Sec-Websocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
 		t.Fatalf("answer %q", head)
@@ -90,14 +90,15 @@ func TestWebSocketBothWays(t *testing.T) {
 		t.Errorf("request id in %q", head)
 	}
 	request := <-e.heads
-	for _, line := range []string{"X-Auth-Subject: billing", "X-Auth-Client-Id: app-7", "X-Auth-Scope: orders:read",
-		"Connection: Upgrade", "Upgrade: websocket", "Sec-Websocket-Version: 13"} {
+	for _, line := range []string{"X-Auth-Issuer: https://a.example", "X-Auth-Subject: billing",
+		"X-Auth-Client-Id: app-7", "X-Auth-Scope: orders:read", "Connection: Upgrade", "Upgrade: websocket",
+		"Sec-Websocket-Version: 13"} {
 		if !slices.Contains(request, line) {
 			t.Errorf("%q is not in %q", line, request)
 		}
 	}
-	if all := strings.ToLower(strings.Join(request, "\n")); strings.Contains(all, "token:") || strings.Contains(all,
-		"root") {
+	all := strings.ToLower(strings.Join(request, "\n"))
+	if strings.Contains(all, "token:") || strings.Contains(all, "root") {
 		t.Errorf("the application sees %q", request)
 	}
 	wantLine(t, in, "welcome\n")
