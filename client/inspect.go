@@ -74,9 +74,10 @@ func inspect(ctx context.Context, w io.Writer, issuer, text string) error {
 	}
 	var claims map[string]jsontext.Value
 	var t times
+	payload := []byte(token.InsecurePayload())
 	if err := errors.Join(
-		keys.DecodeObject(token.InsecurePayload(), &claims),
-		keys.DecodeObject(token.InsecurePayload(), &t)); err != nil {
+		keys.DecodeObject(payload, &claims),
+		keys.DecodeObject(payload, &t)); err != nil {
 		return &failure{errors.New("the claims are not one strict JSON object with claims of the right types"), exitNotValid, ""}
 	}
 	now := time.Now()

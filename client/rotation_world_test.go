@@ -203,7 +203,7 @@ func read(token string) (keys.Unverified, times, error) {
 	var claims times
 	parsed, err := keys.Parse(token)
 	if err == nil {
-		err = json.Unmarshal(parsed.InsecurePayload(), &claims)
+		err = json.Unmarshal([]byte(parsed.InsecurePayload()), &claims)
 	}
 	return parsed, claims, err
 }

@@ -1,7 +1,6 @@
 package keys
 
 import (
-	"bytes"
 	"encoding/base64"
 	"strings"
 
@@ -43,9 +42,9 @@ type Unverified struct {
 // Header returns what the token claims in its header, for choosing how to check it. It is not proved.
 func (u Unverified) Header() Header { return u.header }
 
-// InsecurePayload returns a copy of the payload without any proof that it is genuine. Use it to show a token or to
-// choose the keys to verify it with; never to decide anything else.
-func (u Unverified) InsecurePayload() []byte { return bytes.Clone(u.payload) }
+// InsecurePayload returns the payload without any proof that it is genuine. Use it to show a token or to choose the keys
+// to verify it with; never to decide anything else.
+func (u Unverified) InsecurePayload() string { return string(u.payload) }
 
 // The rules of form, in the order in which they are checked.
 var (

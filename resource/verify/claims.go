@@ -101,7 +101,7 @@ func (c Claims) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String(
 // InsecureClaims returns the claims of payload, the JSON text of a token's claims, without any proof that they are
 // genuine: for tests of code that is given Claims. The error wraps [ErrClaims].
 func InsecureClaims(payload []byte) (Claims, error) {
-	c, err := readClaims(payload)
+	c, err := readClaims(string(payload))
 	if err != nil {
 		return Claims{}, err
 	}

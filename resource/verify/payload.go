@@ -1,9 +1,9 @@
 package verify
 
 import (
-	"bytes"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -53,24 +53,43 @@ func (c *claims) size() int {
 	return 2*len(c.payload) + len(c.Audience)*audienceOverhead
 }
 
-func readClaims(payload []byte) (*claims, error) {
-	if c, isPlain := readPlain(payload); isPlain {
+func readClaims(payload string) (*claims, error) {
+	c := &claims{payload: payload}
+	if c.readPlain() {
 		return c, nil
 	}
-	c := &claims{payload: string(payload)}
-	if err := keys.DecodeObject(payload, c); err != nil {
+	c = &claims{payload: payload}
+	if err := keys.DecodeObject([]byte(payload), c); err != nil {
 		return nil, errClaims
 	}
 	return c, nil
 }
 
+// readPlain reads claims that are spelled in the plainest way. False says nothing about them.
+func (c *claims) readPlain() bool {
+	right := true
+	isPlain := keys.PlainMembers(c.payload, func(name, value string) { right = right && c.setPlain(name, value) })
+	return isPlain && right
+}
+
+// plainIssuer returns the iss of a payload that nobody has vouched for, where it is spelled in the plainest way.
+func plainIssuer(payload string) (issuer string, isPlain bool) {
+	isText := false
+	isPlain = keys.PlainMembers(payload, func(name, value string) {
+		if name == "iss" {
+			issuer, isText = keys.PlainString(value)
+		}
+	})
+	return issuer, isPlain && isText
+}
+
 // issuerOf returns the first iss of a payload that nobody has vouched for, and "" where none can be read. It reads no
 // more than it needs: to read all strictly would cost more than to check a signature.
-func issuerOf(payload []byte) (issuer string) {
-	if c, isPlain := readPlain(payload); isPlain {
-		return string(c.Issuer)
+func issuerOf(payload string) (issuer string) {
+	if issuer, isPlain := plainIssuer(payload); isPlain {
+		return issuer
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(payload), jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(strings.NewReader(payload), jsontext.AllowDuplicateNames(true))
 	if token, err := dec.ReadToken(); err != nil || token.Kind() != jsontext.KindBeginObject {
 		return ""
 	}
@@ -87,14 +106,6 @@ func issuerOf(payload []byte) (issuer string) {
 		}
 	}
 	return ""
-}
-
-// readPlain reads claims that are spelled in the plainest way. False says nothing about them.
-func readPlain(payload []byte) (c *claims, isPlain bool) {
-	c = &claims{payload: string(payload)}
-	right := true
-	isPlain = keys.PlainMembers(c.payload, func(name, value string) { right = right && c.setPlain(name, value) })
-	return c, isPlain && right
 }
 
 // setPlain sets one claim, and returns false when it is not of the plainest form.

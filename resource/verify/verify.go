@@ -155,7 +155,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (*claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	claims, err := readClaims(genuine.Payload)
+	claims, err := readClaims(string(genuine.Payload))
 	if err != nil {
 		return nil, err
 	}
@@ -191,21 +191,20 @@ func (v *Verifier) sourceOf(token keys.Unverified) (*source, error) {
 }
 
 // learn returns keys among which is the one that the token names. A token that would be refused anyway, whatever its
-// key, costs no fetch: its claims are read for that, and nothing is granted on them. Claims that are hard to read are
-// not read when there will be no fetch: whoever wrote them would have the work for nothing.
+// key, costs no fetch: its claims are read for that, and nothing is granted on them. When there will be no fetch, no more
+// is read than the issuer, for the reason, and that only where it is easy.
 func (v *Verifier) learn(ctx context.Context, source *source, token keys.Unverified) (*snapshot, error) {
 	now, payload := v.cfg.Now(), token.InsecurePayload()
-	claims, isPlain := readPlain(payload)
-	if !isPlain {
-		if source.isCoolingDown() && source.current().usable(now) == nil {
-			return nil, errUnknown
+	if source.isCoolingDown() && source.current().usable(now) == nil {
+		if issuer, isPlain := plainIssuer(payload); isPlain && issuer != source.issuer {
+			return nil, errIssuer
 		}
-		var err error
-		if claims, err = readClaims(payload); err != nil {
-			return nil, errUnknown
-		}
+		return nil, errUnknown
 	}
+	claims, err := readClaims(payload)
 	switch {
+	case err != nil:
+		return nil, errUnknown
 	case string(claims.Issuer) != source.issuer:
 		return nil, errIssuer
 	case claims.check(source.issuer, v.cfg, now) != nil:

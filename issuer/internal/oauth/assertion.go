@@ -52,7 +52,7 @@ func (e *Endpoint) authenticateAssertion(ctx context.Context, a ask, record *Rec
 		return nil, notAuthenticated(errAssertionType)
 	}
 	var claims assertionClaims
-	if err := keys.DecodeObject(token.InsecurePayload(), &claims); err != nil {
+	if err := keys.DecodeObject([]byte(token.InsecurePayload()), &claims); err != nil {
 		return nil, notAuthenticated(errAssertionClaims)
 	}
 	if claims.Issuer == "" || claims.Subject != claims.Issuer || (a.clientID != "" && a.clientID != claims.Issuer) {
