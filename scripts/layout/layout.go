@@ -44,7 +44,7 @@ var rooms = map[string][]string{
 	"issuer/internal/store":      {"issuer/internal/clients", "keys"},
 
 	"resource":                {"resource/internal/*", "resource/verify", "resource/bearer"},
-	"resource/internal/proxy": {"resource/bearer"},
+	"resource/internal/proxy": {"resource/bearer", "resource/verify"},
 	"resource/bearer":         {"resource/verify"},
 	"resource/verify":         {"keys", "keys/remote"},
 
