@@ -67,7 +67,7 @@ func (s *settings) bindTokens(flags *pflag.FlagSet) {
 	flags.StringVar(&s.jwksFile, "jwks-file", "", "file that the issuer's keys are in, instead of fetching them")
 	flags.DurationVar(&s.leeway, "leeway", 30*time.Second, "how far clocks may be apart: 0s to 5m")
 	flags.DurationVar(&s.minRefresh, "jwks-min-refresh", time.Minute, "fetch the issuer's keys no oftener than this")
-	flags.DurationVar(&s.cooldown, "jwks-cooldown", 30*time.Second, "fetch them for an unknown kid no oftener than this")
+	flags.DurationVar(&s.cooldown, "jwks-cooldown", 30*time.Second, "fetch the issuer's keys for an unknown kid no oftener than this")
 	flags.DurationVar(&s.maxStale, "jwks-max-stale", 24*time.Hour, "how long keys stay good while the issuer is away")
 	flags.IntVar(&s.cacheSize, "cache-size", 16<<20, "octets of memory for verified tokens; 0 for none")
 }
@@ -76,13 +76,13 @@ func (s *settings) bindTokens(flags *pflag.FlagSet) {
 func (s *settings) bindUpstream(flags *pflag.FlagSet) {
 	flags.StringVar(&s.upstream, "upstream", "", "URL of an application to pass authorised requests on to,\n"+
 		"instead of the demonstration and /verify")
-	flags.DurationVar(&s.timeout, "upstream-timeout", time.Minute, "how long it may take to answer, or to go on")
+	flags.DurationVar(&s.timeout, "upstream-timeout", time.Minute, "how long the application may take to answer or to go on")
 	flags.Int64Var(&s.maxBody, "upstream-max-body", 100<<20, "octets that the body of a request may have")
 	flags.StringVar(&s.headers.Issuer, "issuer-header", "X-Auth-Issuer",
-		"header that tells it, or a proxy that asks /verify, the iss")
-	flags.StringVar(&s.headers.Subject, "subject-header", "X-Auth-Subject", "the same for the sub")
-	flags.StringVar(&s.headers.Client, "client-header", "X-Auth-Client-Id", "the same for the client_id")
-	flags.StringVar(&s.headers.Scope, "scope-header", "X-Auth-Scope", "the same for the scope")
+		"header with the iss, for the application or a proxy that asks /verify")
+	flags.StringVar(&s.headers.Subject, "subject-header", "X-Auth-Subject", "header with the sub, likewise")
+	flags.StringVar(&s.headers.Client, "client-header", "X-Auth-Client-Id", "header with the client_id, likewise")
+	flags.StringVar(&s.headers.Scope, "scope-header", "X-Auth-Scope", "header with the scope, likewise")
 }
 
 func (s *settings) check() error {
