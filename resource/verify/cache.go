@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"strings"
 	"sync"
 
 	"example.com/signet/keys"
@@ -27,7 +26,7 @@ type cache struct {
 // keys, it counts for nothing.
 type verified struct {
 	token  string
-	claims *claims
+	claims claims
 	source *source
 	set    *keys.Set
 }
@@ -44,18 +43,29 @@ func (c *cache) lookUp(token string) *verified {
 	return v
 }
 
-// remember keeps a token, under a copy of its text: the one that came in may be a part of something larger.
+// texts returns copies of a token's text and its payload, for an entry to keep: in one piece, which is the less to keep
+// track of, and no part of what the token came in, which may be much larger.
+func (c *cache) texts(token string, payload []byte) (tokenText, payloadText string) {
+	if c.limit == 0 {
+		return "", string(payload)
+	}
+	both := token + string(payload)
+	return both[:len(token)], both[len(token):]
+}
+
+// remember keeps a token, whose texts are its own.
 func (c *cache) remember(v *verified) {
 	if v.size() > c.limit {
 		return
 	}
-	v.token = strings.Clone(v.token)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if there := c.lookUp(v.token); there != nil && there.set == v.set {
-		return // somebody else verified it at the same time
+	if there, is := c.entries.LoadOrStore(v.token, v); is {
+		if there.(*verified).set == v.set {
+			return // somebody else verified it at the same time
+		}
+		c.entries.Store(v.token, v)
 	}
-	c.entries.Store(v.token, v)
 	c.queue = append(c.queue, v)
 	for c.used += v.size(); c.used > c.limit; {
 		oldest := c.queue[0]

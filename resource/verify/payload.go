@@ -55,14 +55,19 @@ func (c *claims) size() int {
 
 func readClaims(payload string) (*claims, error) {
 	c := &claims{payload: payload}
+	return c, c.read()
+}
+
+// read reads c.payload into c.
+func (c *claims) read() error {
 	if c.readPlain() {
-		return c, nil
+		return nil
 	}
-	c = &claims{payload: payload}
-	if err := keys.DecodeObject([]byte(payload), c); err != nil {
-		return nil, errClaims
+	*c = claims{payload: c.payload}
+	if err := keys.DecodeObject([]byte(c.payload), c); err != nil {
+		return errClaims
 	}
-	return c, nil
+	return nil
 }
 
 // readPlain reads claims that are spelled in the plainest way. False says nothing about them.

@@ -129,7 +129,7 @@ func (v *Verifier) recheck(known *verified) (*claims, error) {
 	if err := known.source.current().usable(now); err != nil {
 		return nil, err
 	}
-	return known.claims, nil
+	return &known.claims, nil
 }
 
 // verify applies every rule, and remembers the token that keeps them all.
@@ -155,8 +155,10 @@ func (v *Verifier) verify(ctx context.Context, token string) (*claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	claims, err := readClaims(string(genuine.Payload))
-	if err != nil {
+	good := &verified{source: source, set: snapshot.set}
+	good.token, good.claims.payload = v.cache.texts(token, genuine.Payload)
+	claims := &good.claims
+	if err := claims.read(); err != nil {
 		return nil, err
 	}
 	now := v.cfg.Now() // only now: waiting for the key may have taken a while
@@ -167,7 +169,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (*claims, error) {
 	if err := snapshot.usable(now); err != nil {
 		return nil, err
 	}
-	v.cache.remember(&verified{token: token, claims: claims, source: source, set: snapshot.set})
+	v.cache.remember(good)
 	return claims, nil
 }
 
