@@ -24,6 +24,12 @@ var (
 // [Directory.Lock], and each is one rename or link, so that a reader sees the ring before it or after it.
 type Directory string
 
+// String returns the path.
+func (d Directory) String() string { return string(d) }
+
+// Make makes the directory, open to nobody else, where it is missing.
+func (d Directory) Make() error { return os.MkdirAll(string(d), 0o700) }
+
 // Read reads the ring, as [ReadRing] does, and once more when a file went away meanwhile.
 func (d Directory) Read() (*Ring, error) {
 	for {

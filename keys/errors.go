@@ -16,6 +16,7 @@ var (
 	ErrKey       = errors.New("unusable key")              // wrong type, too weak, not a pair, not a key at all
 	ErrLooseMode = errors.New("key file open to others")   // group or others may read or write a private key
 	ErrNoKeys    = errors.New("no keys")                   // a directory or a JWK Set without one usable key
+	ErrDamaged   = errors.New("damaged key")               // one that a ring is read without; the others are good
 	ErrNotSet    = errors.New("not a JWK Set")             // the document as a whole is unusable
 	ErrInactive  = errors.New("no key signs at this time") // every key of the algorithm signs from later on
 )
@@ -42,4 +43,21 @@ func (h *hinted) Unwrap() error { return h.error }
 // Hint says what to do about the error.
 func (h *hinted) Hint() string { return h.hint }
 
-func withHint(err error, hint string) error { return &hinted{err, hint} }
+// WithHint returns err with a sentence on what to do about it, for whoever prints errors to people: it has a method Hint.
+func WithHint(err error, hint string) error { return &hinted{err, hint} }
+
+// DamagedError is an [ErrDamaged] that names the keys a ring was read without.
+type DamagedError struct {
+	KeyIDs []string
+	Cause  error // what is wrong with each
+}
+
+func (e *DamagedError) Error() string { return ErrDamaged.Error() + ": " + e.Cause.Error() }
+
+// Unwrap returns [ErrDamaged] and the cause.
+func (e *DamagedError) Unwrap() []error { return []error{ErrDamaged, e.Cause} }
+
+// Hint says what to do about it.
+func (e *DamagedError) Hint() string {
+	return "restore the key from a backup, or give it up: issuer keys revoke -- " + e.KeyIDs[0]
+}

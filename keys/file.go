@@ -73,7 +73,7 @@ func checkPrivateMode(path string, mode os.FileMode) error {
 	if mode.Perm()&0o077 == 0 {
 		return nil
 	}
-	return withHint(
+	return WithHint(
 		fmt.Errorf("reading %s: %w: mode is %04o", path, ErrLooseMode, mode.Perm()),
 		"if nobody has read it: chmod 600 "+path+" (otherwise make a new key)")
 }

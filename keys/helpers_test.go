@@ -17,7 +17,7 @@ const testPayload = `{"iss":"https://issuer.example.com","sub":"billing","jti":"
 // sentinels are all the errors that the package promises, to show that an error wraps the right one and no other.
 var sentinels = []error{
 	keys.ErrMalformed, keys.ErrAlgorithm, keys.ErrUnknownKey, keys.ErrSignature,
-	keys.ErrKey, keys.ErrLooseMode, keys.ErrNoKeys, keys.ErrNotSet, keys.ErrInactive,
+	keys.ErrKey, keys.ErrLooseMode, keys.ErrNoKeys, keys.ErrDamaged, keys.ErrNotSet, keys.ErrInactive,
 }
 
 // wantError checks that err wraps want, wraps no other sentinel, and that its text contains text.

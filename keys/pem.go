@@ -57,7 +57,7 @@ func isOneValue(der []byte) bool {
 	return err == nil && len(rest) == 0
 }
 
-var errEncrypted = withHint(
+var errEncrypted = WithHint(
 	fmt.Errorf("%w: the private key is encrypted", ErrKey),
 	"decrypt it into a file that only you can read: openssl pkey -in FILE -out NEWFILE")
 

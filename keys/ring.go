@@ -92,22 +92,40 @@ func ReadRing(dir string) (*Ring, error) {
 }
 
 func readRingKey(path string) (RingKey, error) {
-	alg, signsFrom, err := parseFileName(filepath.Base(path))
-	if err != nil {
+	if _, _, err := parseFileName(filepath.Base(path)); err != nil { // before it is opened
 		return RingKey{}, fmt.Errorf("reading %s: %w", path, err)
 	}
-	key, err := ReadPrivateKey(path)
+	text, err := readFile(path, checkPrivateMode)
 	if err != nil {
 		return RingKey{}, err
+	}
+	k, err := ParseRingKey(filepath.Base(path), text)
+	if err != nil {
+		return RingKey{}, fmt.Errorf("reading %s: %w", path, err)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return RingKey{}, err
 	}
-	if key.Algorithm() != alg {
-		return RingKey{}, fmt.Errorf("reading %s: %w: named %s, but the key is for %s", path, ErrKey, alg, key.Algorithm())
+	k.PublishedAt = info.ModTime()
+	return k, nil
+}
+
+// ParseRingKey reads a key of a ring: text as [ParsePrivateKey] does, under a name as [FileName] spells it. A name that
+// does not fit the key is an [ErrKey]. The key comes without PublishedAt.
+func ParseRingKey(name string, text []byte) (RingKey, error) {
+	alg, signsFrom, err := parseFileName(name)
+	if err != nil {
+		return RingKey{}, err
 	}
-	return RingKey{Key: key, SignsFrom: signsFrom, PublishedAt: info.ModTime()}, nil
+	key, err := ParsePrivateKey(text)
+	if err != nil {
+		return RingKey{}, err
+	}
+	if key.Algorithm() != alg {
+		return RingKey{}, fmt.Errorf("%w: named %s, but the key is for %s", ErrKey, alg, key.Algorithm())
+	}
+	return RingKey{Key: key, SignsFrom: signsFrom}, nil
 }
 
 // Keys returns the keys, newest first. The caller owns the slice.
@@ -173,7 +191,7 @@ func parseFileName(name string) (Algorithm, time.Time, error) {
 			return alg, signsFrom, nil
 		}
 	}
-	return "", time.Time{}, withHint(
+	return "", time.Time{}, WithHint(
 		fmt.Errorf("%w: a signing key's file is named by when it signs, like %s", ErrKey, FileName(ES256, exampleMoment)),
 		"rename it to the moment from which it is to sign, in UTC, or move it out of the directory")
 }

@@ -32,6 +32,8 @@ var rooms = map[string][]string{
 	"keys/remote":   {"keys"},
 	"keys/keystest": {"keys"},
 
+	"keys/keystest/pgtest": {},
+
 	"issuer":                     {"issuer/internal/*", "keys"},
 	"issuer/internal/config":     {},
 	"issuer/internal/clients":    {"issuer/internal/watch", "keys", "keys/remote"},
@@ -41,7 +43,9 @@ var rooms = map[string][]string{
 	"issuer/internal/limit":      {},
 	"issuer/internal/watch":      {},
 	"issuer/internal/keeper":     {"keys"},
-	"issuer/internal/store":      {"issuer/internal/clients", "keys"},
+	"issuer/internal/cache":      {"issuer/internal/clients", "keys"},
+	"issuer/internal/masterkey":  {"keys"},
+	"issuer/internal/store":      {"issuer/internal/clients", "issuer/internal/masterkey", "keys"},
 
 	"resource":                {"resource/internal/*", "resource/verify", "resource/bearer"},
 	"resource/internal/proxy": {"resource/bearer", "resource/verify"},

@@ -51,7 +51,7 @@ func TestCheck(t *testing.T) {
 			"resource/bearer/x.go imports example.com/signet/keys: resource/bearer may import resource/verify"},
 		{"store imports server", "issuer/internal/store/x.go", importing(ours + "issuer/internal/server"),
 			"issuer/internal/store/x.go imports example.com/signet/issuer/internal/server: " +
-				"issuer/internal/store may import issuer/internal/clients, keys"},
+				"issuer/internal/store may import issuer/internal/clients, issuer/internal/masterkey, keys"},
 		{"config imports keys", "issuer/internal/config/x.go", importing(ours + "keys"),
 			"issuer/internal/config/x.go imports example.com/signet/keys: issuer/internal/config may import nothing of ours"},
 		{"client imports the resource server", "client/e2e_test.go", importing(ours + "resource/verify"),
@@ -75,6 +75,8 @@ func TestCheck(t *testing.T) {
 
 		{"a kit in a program", "issuer/main.go", importing(ours + "keys/keystest"),
 			"issuer/main.go imports example.com/signet/keys/keystest: only tests and test kits may"},
+		{"PostgreSQL's kit in a program", "issuer/main.go", importing(ours + "keys/keystest/pgtest"),
+			"issuer/main.go imports example.com/signet/keys/keystest/pgtest: only tests and test kits may"},
 		{"a kit in a script", "scripts/demo/main.go", importing(ours + "keys/keystest"),
 			"scripts/demo/main.go imports example.com/signet/keys/keystest: only tests and test kits may"},
 
@@ -123,6 +125,7 @@ func TestCheck(t *testing.T) {
 		{"the issuer imports its rooms", "issuer/main.go", importing(ours+"issuer/internal/server", ours+"keys"), ""},
 		{"a test imports its room and a kit", "resource/verify/x_test.go",
 			importing(ours+"resource/verify", ours+"keys/keystest", ours+"keys"), ""},
+		{"a test imports a kit of no wing", "issuer/internal/store/x_test.go", importing(ours + "keys/keystest/pgtest"), ""},
 		{"a script imports any room", "scripts/demo/main.go", importing(ours+"client/tokens", ours+"resource/bearer"), ""},
 		{"a script's test imports the script", "scripts/layout/x_test.go", importing(ours + "scripts/layout"), ""},
 		{"foreign packages", "client/x.go", importing("net/http", "example.com/signet2/issuer"), ""},
