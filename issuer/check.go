@@ -18,10 +18,11 @@ func checkCommand(s *config.Settings) *cobra.Command {
 		Example: "  issuer check\n  issuer check --keys-rotate-every 48h --keys-publish-ahead 72h",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := assemble(s, noLogs)
+			p, err := assemble(cmd.Context(), s, noLogs, reading)
 			if err != nil {
 				return err
 			}
+			defer p.close()
 			return p.tell(cmd.OutOrStdout())
 		},
 	}
@@ -29,13 +30,14 @@ func checkCommand(s *config.Settings) *cobra.Command {
 
 // tell prints what has been proved.
 func (p *parts) tell(w io.Writer) error {
-	s, registry := p.settings, p.registry.Registry()
+	s, resources := p.settings, p.registry.resources()
 	_, err := fmt.Fprintf(w, "ok: rotate every %v > publish ahead %v >= 2 x max-age %v\n"+
 		"ok: retention %v >= longest token lifetime %v + leeway %v\n"+
 		"ok: a key signs for every algorithm that a resource wants: %v\n"+
-		"ok: clients %d\n",
-		s.RotateEvery, s.PublishAhead, s.JWKSMaxAge, s.Retention, registry.LongestLifetime(), s.Leeway,
-		registry.Algorithms(), registry.Len())
+		"ok: database: %v\n"+
+		"ok: resources %d\n",
+		s.RotateEvery, s.PublishAhead, s.JWKSMaxAge, s.Retention, resources.LongestLifetime(), s.Leeway,
+		resources.Algorithms(), p.store, resources.Len())
 	if err == nil && p.certificate != nil {
 		_, err = fmt.Fprintf(w, "ok: the TLS certificate is good until %v\n", p.certificate.NotAfter().UTC())
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,25 +14,12 @@ import (
 
 // clientsCommand is the parent of what an operator does with clients.
 func clientsCommand(s *config.Settings) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "clients",
-		Short: "Look at the clients, and make secrets for them",
-		Long: "Look at the clients in the registry, and make secrets for them. The registry is a file of yours; a running issuer\n" +
-			"reads it again when it changes.",
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }, // without it, a typo would exit 0
-	}
-	cmd.AddCommand(clientsListCommand(s), clientsShowCommand(s), generateSecretCommand())
-	return cmd
-}
-
-// readRegistry reads the registry as the issuer would.
-func readRegistry(s *config.Settings) (*clients.Registry, error) {
-	if s.Registry == "" {
-		return developmentRegistry(s)
-	}
-	registry, err := clients.ReadFile(s.Registry, time.Now())
-	return registry, wrongRegistry(err)
+	return group("clients", "Look at the clients, and change those in the database",
+		"Look at the clients, and change those in the database; a running issuer sees that within a second. Where --registry\n"+
+			"names a file, clients are changed there.",
+		clientsListCommand(s), clientsShowCommand(s), clientsAddCommand(s), clientsEnableCommand(s, true),
+		clientsEnableCommand(s, false), clientsDeleteCommand(s), addSecretCommand(s), removeSecretCommand(s),
+		generateSecretCommand())
 }
 
 // listedClient is a client as clients list -o json shows it.
@@ -54,15 +40,17 @@ func clientsListCommand(s *config.Settings) *cobra.Command {
 	}
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		registry, err := readRegistry(s)
-		if err != nil {
-			return err
-		}
-		all := []listedClient{}
-		for _, client := range registry.Clients() {
-			all = append(all, listClient(client))
-		}
-		return printAs(cmd.OutOrStdout(), *output, all, func(w io.Writer) error { return printClients(w, all) })
+		return withCatalogue(cmd, s, func(c catalogue) error {
+			all := []listedClient{}
+			err := c.each(cmd.Context(), func(client *clients.Client) error {
+				all = append(all, listClient(client))
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			return printAs(cmd.OutOrStdout(), *output, all, func(w io.Writer) error { return printClients(w, all) })
+		})
 	}
 	return cmd
 }
@@ -94,11 +82,14 @@ func printClients(w io.Writer, all []listedClient) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tSTATE\tCREDENTIALS\tRESOURCES")
 	for _, c := range all {
-		state := "enabled"
-		if !c.Enabled {
-			state = "disabled"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.ID, state, strings.Join(c.Methods, " "), strings.Join(c.Resources, " "))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.ID, state(c.Enabled), strings.Join(c.Methods, " "), strings.Join(c.Resources, " "))
 	}
 	return table.Flush()
+}
+
+func state(enabled bool) string {
+	if enabled {
+		return "enabled"
+	}
+	return "disabled"
 }

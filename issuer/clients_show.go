@@ -1,16 +1,14 @@
 package main
 
 import (
-	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 
 	"example.com/signet/issuer/internal/clients"
@@ -25,8 +23,8 @@ type shownClient struct {
 	Secrets []shownSecret `json:"secrets"`
 	Allow   []shownGrant  `json:"allow"`
 	Default string        `json:"default_resource,omitempty"`
-	Known   bool          `json:"last_use_known"` // a running issuer has told the last uses
-	why     string        // it has not
+	Known   bool          `json:"last_use_known"`
+	why     string        // it is not
 }
 
 type shownKey struct {
@@ -50,24 +48,26 @@ func clientsShowCommand(s *config.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show a client: its credentials, when each was last used, and what it may ask for",
-		Long: "Show a client: its credentials, when each secret was last used, and what it may ask for. A running issuer is asked\n" +
-			"for the last uses on --private-listen; it knows those since it started.",
+		Long: "Show a client: its credentials, when each secret was last used, and what it may ask for. Last uses are in the\n" +
+			"database, where the issuer writes them down every half minute.",
 		Example: "  issuer clients show demo\n  issuer clients show billing --registry registry.yaml -o json",
 		Args:    oneArg("client id"),
 	}
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		registry, err := readRegistry(s)
-		if err != nil {
-			return err
-		}
-		client, err := registry.Client(cmd.Context(), args[0])
-		if err != nil {
-			return &usageError{fmt.Errorf("%w %q", err, args[0]), "issuer clients list"}
-		}
-		shown := showClient(client)
-		shown.askLastUse(cmd.Context(), s)
-		return printAs(cmd.OutOrStdout(), *output, shown, shown.print)
+		return withCatalogue(cmd, s, func(c catalogue) error {
+			client, err := c.client(cmd.Context(), args[0])
+			if errors.Is(err, clients.ErrUnknownClient) {
+				return &usageError{fmt.Errorf("%w %q", clients.ErrUnknownClient, args[0]), "issuer clients list"}
+			}
+			if err != nil {
+				return err
+			}
+			shown := showClient(client)
+			uses, err := c.lastUses(cmd.Context(), client.ID)
+			shown.take(client, uses, err)
+			return printAs(cmd.OutOrStdout(), *output, shown, shown.print)
+		})
 	}
 	return cmd
 }
@@ -90,32 +90,14 @@ func showClient(client *clients.Client) *shownClient {
 	return shown
 }
 
-// askLastUse asks the running issuer, if there is one, when each secret was last used.
-func (c *shownClient) askLastUse(ctx context.Context, s *config.Settings) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	body, err := askRunning(ctx, s, "/clients?id="+url.QueryEscape(c.ID))
-	var status struct {
-		Secrets []struct {
-			SHA256  string    `json:"sha256"`
-			LastUse time.Time `json:"last_use"`
-		} `json:"secrets"`
+// take shows the last uses, by the SHA-256 of each secret, or why they are not known.
+func (c *shownClient) take(client *clients.Client, uses map[string]time.Time, err error) {
+	c.Known = err == nil
+	if err != nil {
+		c.why = err.Error()
 	}
-	switch {
-	case errors.Is(err, errNotServed):
-		c.why = "the running issuer does not have this client"
-		return
-	case errors.Join(err, json.Unmarshal(body, &status)) != nil:
-		c.why = "no issuer answers on --private-listen"
-		return
-	}
-	c.Known = true
-	for i := range c.Secrets {
-		for _, running := range status.Secrets {
-			if running.SHA256 == c.Secrets[i].SHA256 {
-				c.Secrets[i].LastUse = running.LastUse
-			}
-		}
+	for i := range client.Secrets {
+		c.Secrets[i].LastUse = uses[hex.EncodeToString(client.Secrets[i].Digest[:])]
 	}
 }
 
@@ -156,7 +138,7 @@ func (c *shownClient) lastUse(t time.Time) string {
 	case !c.Known:
 		return "last use unknown: " + c.why
 	case t.IsZero():
-		return "not used since the issuer started"
+		return "not used"
 	}
 	return "last used " + t.UTC().Format(time.RFC3339)
 }

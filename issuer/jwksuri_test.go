@@ -18,6 +18,7 @@ import (
 
 	"example.com/signet/issuer/internal/clientjwks"
 	"example.com/signet/issuer/internal/config"
+	"example.com/signet/issuer/internal/store"
 	"example.com/signet/keys"
 	"example.com/signet/keys/keystest"
 )
@@ -94,14 +95,15 @@ func (h *home) serveWith(cfg clientjwks.Config) string {
 	h.t.Helper()
 	flags := pflag.NewFlagSet("issuer", pflag.ContinueOnError)
 	settings := config.Bind(flags)
-	h.must(flags.Parse([]string{"--keys-dir", h.path("keys"), "--registry", h.path("registry.yaml")}))
-	p, err := assemble(settings, noLogs)
+	h.must(flags.Parse(h.settings))
+	p, err := assemble(h.t.Context(), settings, noLogs, serving)
 	h.must(err)
+	h.t.Cleanup(p.close)
 	remote := clientjwks.New(cfg)
 	h.t.Cleanup(remote.Close)
 	site := httptest.NewUnstartedServer(nil)
 	settings.Issuer = "http://" + site.Listener.Addr().String()
-	handlers, err := p.handlers(noLogs, remote, new(atomic.Bool))
+	handlers, err := p.handlers(noLogs, remote, &store.Uses{Store: p.store}, new(atomic.Bool))
 	h.must(err)
 	site.Config.Handler = handlers.Public
 	site.Start()
@@ -169,7 +171,7 @@ func TestJWKSURIThatFails(t *testing.T) {
 		{"private", "reading the JWK Set at URL: no keys: none of the 1 keys of the set is usable"},
 	}
 	server := publisher(t)
-	secret, line := newSecret()
+	secret, line := freshSecret()
 	list := "  - {id: other, " + line + ", " + orders + "}\n" +
 		"  - {id: good, jwks_uri: '" + server.URL + "/good', " + orders + "}\n"
 	for _, row := range rows {
@@ -207,7 +209,7 @@ func TestJWKSURIThatFails(t *testing.T) {
 func TestJWKSURIThatHangsForMany(t *testing.T) {
 	t.Parallel()
 	server := publisher(t)
-	secret, line := newSecret()
+	secret, line := freshSecret()
 	p := newHome(t, ordersYAML("  - {id: other, "+line+", "+orders+"}\n"+
 		"  - {id: hang, jwks_uri: '"+server.URL+"/hang', "+orders+"}\n")).
 		start(append(unlimited(), allowLoopback)...)

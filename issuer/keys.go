@@ -10,21 +10,18 @@ import (
 
 	"example.com/signet/issuer/internal/config"
 	"example.com/signet/issuer/internal/keeper"
+	"example.com/signet/issuer/internal/store"
 	"example.com/signet/keys"
 )
 
-// keysCommand is the parent of what an operator does with keys. Its commands change the key directory, and a running
+// keysCommand is the parent of what an operator does with keys. Its commands change the keys where they are, and a running
 // issuer sees that by itself.
 func keysCommand(s *config.Settings) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "keys",
-		Short: "Look at the signing keys, and change them safely",
-		Long: "Look at the signing keys, and change them safely. The commands change the files in --keys-dir; a running\n" +
-			"issuer sees that by itself, and --wait returns when it serves the change.",
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }, // without it, a typo would exit 0
-	}
-	cmd.AddCommand(listCommand(s), generateCommand(s), rotateCommand(s), revokeCommand(s), importCommand(s), exportCommand(s))
+	cmd := group("keys", "Look at the signing keys, and change them safely",
+		"Look at the signing keys, and change them safely. The commands change the files in --keys-dir, or the database\n"+
+			"where --master-key-file seals them; a running issuer sees that by itself, and --wait returns when it serves\n"+
+			"the change.",
+		listCommand(s), generateCommand(s), rotateCommand(s), revokeCommand(s), importCommand(s), exportCommand(s))
 	for _, sub := range cmd.Commands() {
 		sub.RunE = afterPolicy(s, sub.RunE)
 	}
@@ -47,14 +44,20 @@ func afterPolicy(s *config.Settings, run func(*cobra.Command, []string) error) f
 	}
 }
 
-func operatorOf(s *config.Settings) keeper.Operator {
-	return keeper.Operator{Dir: keys.Directory(s.KeysDir), Policy: policyOf(s)}
+// withKeys runs a command on the signing keys, where they are.
+func withKeys(cmd *cobra.Command, s *config.Settings, open opening, run func(keeper.Operator) error) error {
+	if s.MasterKeyFile == "" {
+		return wrongUse(run(keeper.Operator{Store: keyStore(s, nil), Policy: policyOf(s)}))
+	}
+	return withStore(cmd, s, open, func(db *store.Store) error {
+		return wrongUse(run(keeper.Operator{Store: keyStore(s, db), Policy: policyOf(s)}))
+	})
 }
 
 // wrongUse makes an operator's error one that a person has to mend, with its own hint if it has one.
 func wrongUse(err error) error {
 	var usage *usageError
-	if err == nil || errors.As(err, &usage) {
+	if err == nil || errors.As(err, &usage) || errors.Is(err, store.ErrAway) { // time may mend the last
 		return err
 	}
 	return &usageError{err, ""}
@@ -77,17 +80,17 @@ func chosen(alg string) ([]keys.Algorithm, error) {
 }
 
 // present returns the algorithms that the ring has keys of, or the one that is named.
-func present(s *config.Settings, alg string) ([]keys.Algorithm, error) {
+func present(o keeper.Operator, alg string) ([]keys.Algorithm, error) {
 	algs, err := chosen(alg)
 	if err != nil || alg != "all" {
 		return algs, err
 	}
-	ring, err := keys.Directory(s.KeysDir).Read()
+	ring, err := o.Store.Read()
 	if err != nil {
-		return nil, &usageError{err, "make keys: issuer keys generate"}
+		return nil, err
 	}
 	algs = nil
-	for _, survey := range policyOf(s).Survey(ring, time.Now()) {
+	for _, survey := range o.Policy.Survey(ring, time.Now()) {
 		algs = append(algs, survey.Algorithm)
 	}
 	return algs, nil
@@ -103,20 +106,20 @@ func waitFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("wait", false, "return when the running issuer serves the change, or fail after 30s")
 }
 
-// waitServed waits until the issuer that listens on --private-listen publishes just the keys of the directory, those that sign
+// waitServed waits until the issuer that listens on --private-listen publishes just the keys of the store, those that sign
 // first.
-func waitServed(ctx context.Context, s *config.Settings) error {
+func waitServed(ctx context.Context, s *config.Settings, where keeper.Store) error {
 	ctx, cancel := context.WithTimeout(ctx, waitAtMost)
 	defer cancel()
 	for {
-		err := served(ctx, s)
+		err := served(ctx, s, where)
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return &usageError{fmt.Errorf("waiting for the running issuer: %w", err),
-				"the change is made; does an issuer with this --keys-dir run with --private-listen " + s.PrivateListen + "?"}
+				"the change is made; does an issuer with these keys run with --private-listen " + s.PrivateListen + "?"}
 		case <-time.After(waitStep):
 		}
 	}
@@ -124,9 +127,9 @@ func waitServed(ctx context.Context, s *config.Settings) error {
 
 var errOtherKeys = errors.New("it serves other keys still")
 
-func served(ctx context.Context, s *config.Settings) error {
-	ring, err := keys.Directory(s.KeysDir).Read()
-	if err != nil {
+func served(ctx context.Context, s *config.Settings, where keeper.Store) error {
+	ring, err := where.Read()
+	if ring == nil {
 		return err
 	}
 	want := ring.Published(time.Now().Add(time.Second)) // two keys never sign from one second, so one may wait for the next

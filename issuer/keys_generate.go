@@ -27,12 +27,14 @@ func generateCommand(s *config.Settings) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for _, alg := range algs {
-			if err := generate(cmd, operatorOf(s), alg); err != nil {
-				return wrongUse(err)
+		return withKeys(cmd, s, writing, func(o keeper.Operator) error {
+			for _, alg := range algs {
+				if err := generate(cmd, o, alg); err != nil {
+					return err
+				}
 			}
-		}
-		return finish(cmd, s, *wait)
+			return finish(cmd, s, o, *wait)
+		})
 	}
 	return cmd
 }
@@ -60,9 +62,9 @@ func announce(cmd *cobra.Command, k keys.RingKey) {
 }
 
 // finish waits for the running issuer when that is asked for.
-func finish(cmd *cobra.Command, s *config.Settings, wait bool) error {
+func finish(cmd *cobra.Command, s *config.Settings, o keeper.Operator, wait bool) error {
 	if !wait {
 		return nil
 	}
-	return waitServed(cmd.Context(), s)
+	return waitServed(cmd.Context(), s, o.Store)
 }

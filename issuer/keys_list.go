@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/signet/issuer/internal/config"
+	"example.com/signet/issuer/internal/keeper"
 	"example.com/signet/keys"
 )
 
@@ -23,14 +24,17 @@ func listCommand(s *config.Settings) *cobra.Command {
 	}
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		ring, err := keys.Directory(s.KeysDir).Read()
-		if err != nil {
-			return &usageError{err, "make keys: issuer keys generate"}
-		}
-		now := time.Now()
-		surveys := policyOf(s).Survey(ring, now)
-		return printAs(cmd.OutOrStdout(), *output, listAll(surveys),
-			func(w io.Writer) error { return listText(w, surveys, now) })
+		return withKeys(cmd, s, reading, func(o keeper.Operator) error {
+			ring, damage := o.Store.Read()
+			if ring == nil {
+				return keys.WithHint(damage, noKeysHint(s))
+			}
+			now := time.Now()
+			surveys := o.Policy.Survey(ring, now)
+			err := printAs(cmd.OutOrStdout(), *output, listAll(surveys),
+				func(w io.Writer) error { return listText(w, surveys, now) })
+			return errors.Join(err, damage)
+		})
 	}
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/signet/issuer/internal/config"
+	"example.com/signet/issuer/internal/keeper"
 )
 
 func revokeCommand(s *config.Settings) *cobra.Command {
@@ -31,22 +32,26 @@ func revokeCommand(s *config.Settings) *cobra.Command {
 		return nil
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var err error
-		if *all {
-			err = operatorOf(s).RevokeAll()
-		} else {
-			err = operatorOf(s).Revoke(args[0])
-		}
-		if err != nil {
-			return wrongUse(err)
-		}
-		if err := finish(cmd, s, *wait); err != nil {
-			return err
-		}
-		explainExposure(cmd, s, *wait)
-		return nil
+		return withKeys(cmd, s, writing, func(o keeper.Operator) error {
+			if err := revoke(o, args); err != nil {
+				return err
+			}
+			if err := finish(cmd, s, o, *wait); err != nil {
+				return err
+			}
+			explainExposure(cmd, s, *wait)
+			return nil
+		})
 	}
 	return cmd
+}
+
+// revoke deletes the key that is named, or every key.
+func revoke(o keeper.Operator, args []string) error {
+	if len(args) == 0 {
+		return o.RevokeAll()
+	}
+	return o.Revoke(args[0])
 }
 
 // explainExposure says how long what was revoked may still be accepted.

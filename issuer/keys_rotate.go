@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/signet/issuer/internal/config"
+	"example.com/signet/issuer/internal/keeper"
 )
 
 func rotateCommand(s *config.Settings) *cobra.Command {
@@ -18,18 +19,20 @@ func rotateCommand(s *config.Settings) *cobra.Command {
 	}
 	alg, wait := algorithmFlag(cmd), waitFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		algs, err := present(s, *alg)
-		if err != nil {
-			return err
-		}
-		for _, alg := range algs {
-			key, err := operatorOf(s).Rotate(alg)
+		return withKeys(cmd, s, writing, func(o keeper.Operator) error {
+			algs, err := present(o, *alg)
 			if err != nil {
-				return wrongUse(err)
+				return err
 			}
-			announce(cmd, key)
-		}
-		return finish(cmd, s, *wait)
+			for _, alg := range algs {
+				key, err := o.Rotate(alg)
+				if err != nil {
+					return err
+				}
+				announce(cmd, key)
+			}
+			return finish(cmd, s, o, *wait)
+		})
 	}
 	return cmd
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,13 +18,35 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"example.com/signet/keys"
 	"example.com/signet/keys/keystest"
+	"example.com/signet/keys/keystest/pgtest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"issuer": main})
+	testscript.Main(leakless{pgtest.Main{M: m}}, map[string]func(){"issuer": main})
+}
+
+// leakless runs the tests, which mostly wait for other programs, eight at once unless -parallel says otherwise, and fails
+// when one of them leaves a goroutine behind.
+type leakless struct{ m testscript.TestingM }
+
+func (l leakless) Run() int {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		_ = flag.Set("test.parallel", "8")
+	}
+	code := l.m.Run()
+	http.DefaultClient.CloseIdleConnections()
+	if err := goleak.Find(); err != nil && code == exitOK {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailure
+	}
+	return code
 }
 
 // The scripts in testdata/script are what a person types and sees. Each starts in a directory of its own that has keys
@@ -33,7 +57,7 @@ func TestScripts(t *testing.T) {
 		Dir:   filepath.Join("testdata", "script"),
 		Setup: setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"age":         age,
+			"age":         ageKeys,
 			"answers":     answers,
 			"certificate": certificate,
 			"digest":      digest,
@@ -42,8 +66,10 @@ func TestScripts(t *testing.T) {
 			"get":         get,
 			"hangup":      hangup,
 			"kid":         kid,
+			"line":        line,
 			"metric":      metric,
 			"occupy":      occupy,
+			"statement":   statement,
 			"terminate":   terminate,
 			"token":       token,
 		},
@@ -75,6 +101,7 @@ func setUp(env *testscript.Env) error {
 			return err
 		}
 	}
+	env.Setenv("ESCAPE", "\x1b")                         // begins what a terminal acts on
 	env.Setenv("GORACE", "atexit_sleep_ms=0")            // a race detector otherwise makes each issuer end a second late
 	for _, name := range []string{"PUBLIC", "PRIVATE"} { // addresses that were free a moment ago
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -146,8 +173,8 @@ func fetch(ctx context.Context, url string) ([]byte, error) {
 	return io.ReadAll(response.Body)
 }
 
-// age makes all keys look as if they were published so long ago: age 48h.
-func age(ts *testscript.TestScript, neg bool, args []string) {
+// ageKeys makes all keys look as if they were published so long ago: age 48h.
+func ageKeys(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: age duration")
 	}

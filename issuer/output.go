@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,3 +29,6 @@ func printAs(w io.Writer, output string, value any, text func(io.Writer) error) 
 	}
 	return &usageError{fmt.Errorf("--output %q is neither text nor json", output), "write -o text or -o json"}
 }
+
+// trimLineEnd cuts off one line end.
+func trimLineEnd(text string) string { return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r") }

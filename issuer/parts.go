@@ -1,17 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"example.com/signet/issuer/internal/clients"
 	"example.com/signet/issuer/internal/config"
 	"example.com/signet/issuer/internal/keeper"
+	"example.com/signet/issuer/internal/oauth"
 	"example.com/signet/issuer/internal/server"
+	"example.com/signet/issuer/internal/store"
 	"example.com/signet/keys"
 )
 
@@ -23,33 +25,59 @@ var noLogs = logs{slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler)}
 // parts are what the issuer reads before it serves, checked against one another.
 type parts struct {
 	settings    *config.Settings
+	store       *store.Store
 	keeper      *keeper.Keeper
-	registry    *clients.Live
+	registry    *source
 	certificate *server.Certificate // nil: plain HTTP
 }
 
-// assemble checks the settings, reads keys, registry and certificate, and proves that they fit together. The error joins
-// everything that does not.
-func assemble(s *config.Settings, to logs) (*parts, error) {
+// assemble checks the settings, opens the database, reads keys, registry and certificate, and proves that they fit
+// together. The error joins everything that does not. The caller closes the parts.
+func assemble(ctx context.Context, s *config.Settings, to logs, open opening) (*parts, error) {
 	p := &parts{settings: s}
 	wrong := wrongUse(s.Check())
-	problems := []error{wrong, p.openKeys(to), p.openCertificate(to.log)}
-	problems = append(problems, p.openRegistry(to.log, wrong == nil))
+	problems := []error{wrong, p.openCertificate(to.log)}
+	if open == serving && errors.Join(problems...) != nil {
+		open = reading // it will not serve, so nothing is to be made, and nothing to be waited for
+	}
+	var err error
+	if p.store, err = openStore(ctx, s, to.log, open); err != nil {
+		return nil, errors.Join(append(problems, err)...) // what is in it cannot be told
+	}
+	problems = append(problems, p.openKeys(to), p.openRegistry(ctx, to.log, wrong == nil))
 	if err := errors.Join(problems...); err != nil {
+		p.close()
 		return nil, err
 	}
 	p.warn(to.log)
 	return p, nil
 }
 
+func (p *parts) close() { _ = p.store.Close() }
+
+// keyStore is where the signing keys are: sealed in the database where there is a master key, else in files.
+func keyStore(s *config.Settings, db *store.Store) keeper.Store {
+	if s.MasterKeyFile != "" {
+		return store.Ring{Store: db, MasterKeys: s.MasterKeyFile}
+	}
+	return keys.Directory(s.KeysDir)
+}
+
 func (p *parts) openKeys(to logs) error {
-	dir := keys.Directory(p.settings.KeysDir)
-	k, err := keeper.Open(keeper.Config{Dir: dir, Policy: policyOf(p.settings), Log: to.log, Audit: to.audit})
-	if errors.Is(err, keys.ErrNoKeys) {
-		return &usageError{err, "make keys: scripts/genkeys.sh, or issuer keys generate (or name their directory with --keys-dir)"}
+	where := keyStore(p.settings, p.store)
+	k, err := keeper.Open(keeper.Config{Store: where, Policy: policyOf(p.settings), Log: to.log, Audit: to.audit})
+	if errors.Is(err, keys.ErrNoKeys) && !errors.Is(err, keys.ErrDamaged) {
+		return &usageError{err, noKeysHint(p.settings)}
 	}
 	p.keeper = k
 	return wrongUse(err)
+}
+
+func noKeysHint(s *config.Settings) string {
+	if s.MasterKeyFile != "" {
+		return "make keys: issuer keys generate; or take those of a directory in: issuer keys import DIRECTORY"
+	}
+	return "make keys: scripts/genkeys.sh, or issuer keys generate (or name their directory with --keys-dir)"
 }
 
 func (p *parts) openCertificate(log *slog.Logger) error {
@@ -65,19 +93,19 @@ func (p *parts) openCertificate(log *slog.Logger) error {
 	return nil
 }
 
-// openRegistry reads the registry, or makes the one for development when there is none. Whether it fits keys and settings
-// is asked only when there are keys, and settings that make sense.
-func (p *parts) openRegistry(log *slog.Logger, settingsMakeSense bool) error {
+// openRegistry reads the registry. Whether it fits keys and settings is asked only when there are keys, and settings that
+// make sense.
+func (p *parts) openRegistry(ctx context.Context, log *slog.Logger, settingsMakeSense bool) (err error) {
 	fits := p.fits
 	if p.keeper == nil || !settingsMakeSense {
-		fits = func(*clients.Registry) error { return nil }
+		fits = func(*clients.Resources) error { return nil }
 	}
-	if p.settings.Registry == "" {
-		return p.openDevelopment(fits)
+	if p.settings.Registry != "" {
+		p.registry, err = fileSource(p.settings, fits, log)
+		return wrongRegistry(err)
 	}
-	registry, err := clients.Open(clients.LiveConfig{Path: p.settings.Registry, Check: fits, Log: log})
-	p.registry = registry
-	return wrongRegistry(err)
+	p.registry, err = databaseSource(ctx, p.settings, p.store, fits, log)
+	return err
 }
 
 // wrongRegistry names the setting where the registry's own error names only a file.
@@ -88,35 +116,26 @@ func wrongRegistry(err error) error {
 	return wrongUse(err)
 }
 
-// openDevelopment makes the registry for development. Without signing keys its client's key is missing too, and one hint
-// mends both.
-func (p *parts) openDevelopment(fits func(*clients.Registry) error) error {
-	if p.keeper == nil {
-		return nil
-	}
-	registry, err := developmentRegistry(p.settings)
-	if err != nil {
-		return err
-	}
-	p.registry = clients.Fixed(registry)
-	return fits(registry)
+// fits reports whether the issuer can serve the resources: no valid token can fail by a rotation, and each algorithm that
+// one of them wants has a key that signs.
+func (p *parts) fits(resources *clients.Resources) error { return fit(p.settings, p.keeper, resources) }
+
+func (p *parts) checkSigners(resources *clients.Resources) error {
+	return checkSigners(p.keeper, resources)
 }
 
-// fits reports whether the issuer can serve a registry: no valid token can fail by a rotation, and each algorithm that a
-// resource wants has a key that signs.
-func (p *parts) fits(registry *clients.Registry) error {
-	s := p.settings
-	err := policyOf(s).Check(s.JWKSMaxAge, registry.LongestLifetime(), s.Leeway)
+func fit(s *config.Settings, signers oauth.Keys, resources *clients.Resources) error {
+	err := policyOf(s).Check(s.JWKSMaxAge, resources.LongestLifetime(), s.Leeway)
 	if err != nil {
 		err = &usageError{err, policyHint}
 	}
-	return errors.Join(err, p.checkSigners(registry))
+	return errors.Join(err, checkSigners(signers, resources))
 }
 
-func (p *parts) checkSigners(registry *clients.Registry) error {
+func checkSigners(signers oauth.Keys, resources *clients.Resources) error {
 	var problems []error
-	for _, alg := range registry.Algorithms() {
-		if _, err := p.keeper.Active(alg, time.Now()); err != nil {
+	for _, alg := range resources.Algorithms() {
+		if _, err := signers.Active(alg, time.Now()); err != nil {
 			hint := "if the clock is right, make one: issuer keys generate --alg " + string(alg)
 			problems = append(problems, &usageError{err, hint})
 		}
@@ -127,16 +146,21 @@ func (p *parts) checkSigners(registry *clients.Registry) error {
 // warn tells what is allowed and should be known.
 func (p *parts) warn(log *slog.Logger) {
 	s := p.settings
-	if s.Registry == "" {
-		log.Warn("DEVELOPMENT registry: one client and one resource, not for use; --registry names your own",
+	if p.registry.develops() {
+		log.Warn("DEVELOPMENT registry: one client and one resource, not for use; apply your own: issuer registry apply -f FILE",
 			"client_id", clients.DevelopmentClient, "audience", clients.DevelopmentAudience, "client_key", developmentKey(s))
+	} else if p.registry.resources().Len() == 0 {
+		log.Warn("there is no resource yet, so nobody gets a token; apply a registry: issuer registry apply -f FILE")
 	}
-	if err := keys.Directory(s.KeysDir).Writable(); errors.Is(err, keys.ErrReadOnly) {
+	if err := keyStore(s, p.store).Writable(); errors.Is(err, keys.ErrReadOnly) {
 		log.Info("the key directory cannot be written, so rotation is yours; a warning comes a day ahead", "keys_dir", s.KeysDir)
 	}
 	if s.JWKSMaxAge < usualRefresh {
 		log.Warn("verifiers that ask no oftener than every minute keep keys for longer than --jwks-max-age; tell them, "+
 			"Signet's with --jwks-min-refresh", "jwks_max_age", s.JWKSMaxAge.String())
+	}
+	if s.InsecureDatabase && store.IsShared(s.DatabaseURL()) {
+		log.Warn("INSECURE: the database is not asked to prove which one it is; whoever is in between reads and writes it")
 	}
 	if s.InsecureHTTP {
 		log.Warn("INSECURE: serving plain HTTP; whoever can read the network reads secrets and tokens")
@@ -148,18 +172,4 @@ const usualRefresh = 66 * time.Second
 
 func policyOf(s *config.Settings) keys.Policy {
 	return keys.Policy{RotateEvery: s.RotateEvery, PublishAhead: s.PublishAhead, Retention: s.Retention}
-}
-
-func developmentKey(s *config.Settings) string {
-	return filepath.Join(filepath.Dir(s.KeysDir), "client", clients.DevelopmentClient+".pub.pem")
-}
-
-func developmentRegistry(s *config.Settings) (*clients.Registry, error) {
-	key, err := keys.ReadPublicKey(developmentKey(s))
-	if err != nil {
-		return nil, &usageError{
-			fmt.Errorf("reading the development client's key: %w", err),
-			"make it: scripts/genkeys.sh (or name your clients in a file with --registry)"}
-	}
-	return clients.Development(key)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,9 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,13 +21,15 @@ import (
 
 // home is a directory with what an issuer needs: signing keys of both algorithms, and a registry.
 type home struct {
-	t   *testing.T
-	dir string
+	t        *testing.T
+	dir      string
+	settings []string // flags of every program that runs there
 }
 
 func newHome(t *testing.T, registry string) *home {
 	t.Helper()
-	h := &home{t, t.TempDir()}
+	h := &home{t: t, dir: t.TempDir()}
+	h.settings = []string{"--registry", h.path("registry.yaml"), "--keys-dir", h.path("keys")}
 	past := time.Now().Add(-time.Hour).Truncate(time.Second)
 	h.must(os.Mkdir(h.path("keys"), 0o700))
 	h.write(filepath.Join("keys", keys.FileName(keys.ES256, past)), keystest.PEM(keystest.ES256))
@@ -70,9 +69,15 @@ type program struct {
 func (h *home) start(args ...string) *program {
 	h.t.Helper()
 	p := h.launch(args...)
-	entry := p.log.await(h.t, p.ended, "issuer serves")
-	p.issuer, p.public, p.private = entry["issuer"].(string), entry["listen"].(string), entry["private_listen"].(string)
+	p.serves()
 	return p
+}
+
+// serves waits until the program serves, and notes where.
+func (p *program) serves() {
+	p.home.t.Helper()
+	entry := p.log.await(p.home.t, p.ended, "issuer serves")
+	p.issuer, p.public, p.private = entry["issuer"].(string), entry["listen"].(string), entry["private_listen"].(string)
 }
 
 // unlimited are arguments with which no limit is met.
@@ -84,11 +89,7 @@ func unlimited() []string {
 func (h *home) launch(args ...string) *program {
 	h.t.Helper()
 	p := &program{home: h, log: &programLog{more: make(chan struct{}, 1)}, ended: make(chan struct{})}
-	p.cmd = exec.Command("issuer", append([]string{
-		"--registry", h.path("registry.yaml"), "--keys-dir", h.path("keys"),
-		"--listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0",
-	}, args...)...)
-	p.cmd.Env = []string{"GORACE=atexit_sleep_ms=0"}
+	p.cmd = h.command(append([]string{"--listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"}, args...)...)
 	p.cmd.Stderr = p.log
 	h.must(p.cmd.Start())
 	go func() {
@@ -124,11 +125,21 @@ func (p *program) end(code int) {
 	select {
 	case <-p.ended:
 	case <-time.After(20 * time.Second):
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // it tells what it is at
+		<-p.ended
 		p.home.t.Fatalf("the issuer does not end:\n%s", p.log)
 	}
 	if p.code != code {
 		p.home.t.Fatalf("the issuer ended with code %d, want %d:\n%s", p.code, code, p.log)
 	}
+}
+
+// logged reports whether that text is in the log.
+func (p *program) logged(text string) error {
+	if !strings.Contains(p.log.all(), text) {
+		return fmt.Errorf("not logged: %s", text)
+	}
+	return nil
 }
 
 // metric reports whether the private listener shows that line among its metrics.
@@ -175,76 +186,8 @@ func withSecret(id, secret string) url.Values {
 	return url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}}
 }
 
-// newSecret is a secret and its line in a registry.
-func newSecret() (secret, line string) {
+// freshSecret is a secret and its line in a registry.
+func freshSecret() (secret, line string) {
 	secret, digest := clients.GenerateSecret()
 	return secret, fmt.Sprintf("secrets: [{sha256: %x}]", digest)
-}
-
-// programLog is the JSON log of a program. It is safe for concurrent use.
-type programLog struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	more chan struct{} // has room for one: something was logged
-}
-
-// Write implements [io.Writer].
-func (l *programLog) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	select {
-	case l.more <- struct{}{}:
-	default:
-	}
-	return l.text.Write(text)
-}
-
-// String is all of the log but the tokens issued, of which there may be thousands.
-func (l *programLog) String() string {
-	var text strings.Builder
-	for line := range strings.Lines(l.all()) {
-		if !strings.Contains(line, `"event":"token.issued"`) {
-			text.WriteString(line)
-		}
-	}
-	return text.String()
-}
-
-func (l *programLog) all() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// find returns the last entry with that message whose text contains all the given ones; nil when there is none.
-func (l *programLog) find(message string, contains ...string) (found map[string]any) {
-	for line := range strings.Lines(l.all()) {
-		var entry map[string]any
-		if json.Unmarshal([]byte(line), &entry) != nil || entry["msg"] != message {
-			continue
-		}
-		missing := func(text string) bool { return !strings.Contains(line, text) }
-		if !slices.ContainsFunc(contains, missing) {
-			found = entry
-		}
-	}
-	return found
-}
-
-// await waits until such an entry is logged, for as long as the program runs and ten seconds at most.
-func (l *programLog) await(t *testing.T, ended <-chan struct{}, message string, contains ...string) map[string]any {
-	t.Helper()
-	timeout := time.After(10 * time.Second)
-	for {
-		if found := l.find(message, contains...); found != nil {
-			return found
-		}
-		select {
-		case <-l.more:
-		case <-ended:
-			t.Fatalf("the issuer ended and has not logged %q %q:\n%s", message, contains, l)
-		case <-timeout:
-			t.Fatalf("not logged: %q %q:\n%s", message, contains, l)
-		}
-	}
 }

@@ -35,8 +35,9 @@ func rootCommand(getenv func(string) string, stderr io.Writer) *cobra.Command {
 		return nil
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), settings, stderr) }
-	cmd.AddCommand(keysCommand(settings), clientsCommand(settings), checkCommand(settings), configCommand(sources),
-		versionCommand())
+	cmd.AddCommand(keysCommand(settings), masterKeyCommand(settings), registryCommand(settings), clientsCommand(settings),
+		resourcesCommand(settings), auditCommand(settings), migrateCommand(settings), checkCommand(settings),
+		configCommand(sources), versionCommand())
 	return cmd
 }
 
@@ -47,10 +48,24 @@ func noArgs(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-func oneArg(name string) cobra.PositionalArgs {
+// group is a command that only has others. Without its own run a typo would exit 0.
+func group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Long: long, Args: noArgs}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+func oneArg(name string) cobra.PositionalArgs { return exactly(1, "one "+name+" is needed") }
+
+func twoArgs(first, second string) cobra.PositionalArgs {
+	return exactly(2, "a "+first+" and a "+second+" are needed")
+}
+
+func exactly(count int, problem string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return &usageError{fmt.Errorf("%s: one %s is needed", cmd.CommandPath(), name), cmd.CommandPath() + " --help shows the usage"}
+		if len(args) != count {
+			return &usageError{fmt.Errorf("%s: %s", cmd.CommandPath(), problem), cmd.CommandPath() + " --help shows the usage"}
 		}
 		return nil
 	}

@@ -10,23 +10,19 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"example.com/signet/issuer/internal/clientjwks"
-	"example.com/signet/issuer/internal/clients"
 	"example.com/signet/issuer/internal/config"
 	"example.com/signet/issuer/internal/limit"
 	"example.com/signet/issuer/internal/oauth"
 	"example.com/signet/issuer/internal/server"
+	"example.com/signet/issuer/internal/store"
 )
 
 const (
-	// maxSpentIDs bounds the memory of client assertions, about 100 octets each, that have not expired yet.
-	maxSpentIDs = 1_000_000
-
 	// Whose requests are counted at the same time: more clients than most registries have, and addresses enough that
 	// somebody needs many networks to be forgotten.
 	maxClients   = 1 << 18
@@ -36,9 +32,23 @@ const (
 	burst = 10
 )
 
-// gcPercent lets the heap grow to five times what is live before it is collected: a token leaves ten kilobytes of garbage,
-// and beside a large registry the usual 100 would cost a tenth of the machine. GOGC and GOMEMLIMIT say otherwise.
-const gcPercent = 400
+// How far the heap grows beyond what is live before it is collected, in percent: a token leaves ten kilobytes of garbage.
+// What is live beside a database is small, and the process is to be so too; beside the clients of a large file, all of
+// them live, the usual 100 would cost a tenth of the machine. GOGC and GOMEMLIMIT say otherwise.
+const (
+	gcPercentOfDatabase = 200
+	gcPercentOfFile     = 400
+)
+
+func setGCPercent(s *config.Settings) {
+	switch {
+	case os.Getenv("GOGC") != "":
+	case s.Registry == "":
+		debug.SetGCPercent(gcPercentOfDatabase)
+	default:
+		debug.SetGCPercent(gcPercentOfFile)
+	}
+}
 
 // serve reads keys and registry, opens the listeners, and serves until ctx ends.
 func serve(ctx context.Context, s *config.Settings, stderr io.Writer) error {
@@ -46,13 +56,12 @@ func serve(ctx context.Context, s *config.Settings, stderr io.Writer) error {
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	to := logs{newLog(s, stderr), newAudit(s, stderr)}
-	p, err := assemble(s, to)
+	p, err := assemble(ctx, s, to, serving)
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	defer p.close()
+	setGCPercent(s)
 	public, err := listen(ctx, "--listen", s.Listen)
 	if err != nil {
 		return err
@@ -78,11 +87,12 @@ func (p *parts) serveOn(ctx context.Context, to logs, public, private net.Listen
 	})
 	defer remoteKeys.Close()
 	var stopping atomic.Bool
-	handlers, err := p.handlers(to, remoteKeys, &stopping)
+	uses := &store.Uses{Store: p.store}
+	handlers, err := p.handlers(to, remoteKeys, uses, &stopping)
 	if err != nil {
 		return err
 	}
-	stopWatching := p.watch(context.WithoutCancel(ctx)) // what serves on while it stops follows its files
+	stopWatching := p.watch(context.WithoutCancel(ctx), uses) // what serves on while it stops goes on looking
 	defer stopWatching()
 	publicSite := server.Site{Listener: public, Handler: handlers.Public}
 	privateSite := server.Site{Listener: private, Handler: handlers.Private}
@@ -100,7 +110,7 @@ func (p *parts) serveOn(ctx context.Context, to logs, public, private net.Listen
 }
 
 // handlers wires the token endpoint to keys, registry and limits, and all of it to HTTP.
-func (p *parts) handlers(to logs, remoteKeys oauth.RemoteKeys, stopping *atomic.Bool) (server.Handlers, error) {
+func (p *parts) handlers(to logs, remoteKeys oauth.RemoteKeys, uses *store.Uses, stopping *atomic.Bool) (server.Handlers, error) {
 	s := p.settings
 	addresses, err := limit.NewBuckets[netip.Prefix](maxAddresses, s.LimitAddressRate, burst*s.LimitAddressRate, time.Now)
 	if err != nil {
@@ -112,9 +122,10 @@ func (p *parts) handlers(to logs, remoteKeys oauth.RemoteKeys, stopping *atomic.
 	}
 	endpoint, err := oauth.New(oauth.Config{
 		Issuer:     s.Issuer,
-		Registry:   func() oauth.Registry { return p.registry.Registry() },
+		Registry:   p.registry.registry,
 		Keys:       p.keeper,
-		Spent:      oauth.NewMemorySpent(maxSpentIDs, time.Now),
+		Spent:      p.store,
+		SecretUsed: uses.Note,
 		RemoteKeys: remoteKeys,
 		Leeway:     s.Leeway,
 		Limit:      perClient.Take,
@@ -133,69 +144,14 @@ func (p *parts) handlers(to logs, remoteKeys oauth.RemoteKeys, stopping *atomic.
 		Ready:       func() error { return p.ready(stopping) },
 		Survey:      p.keeper.Survey,
 		Trouble:     p.keeper.Trouble,
-		Registry:    p.registryStatus,
-		Client:      p.clientStatus,
+		Registry:    p.registry.status,
+		Database:    p.store.Check,
+		Health:      p.health,
 		Certificate: p.certificate,
 		Version:     version(),
 		Log:         to.log,
 		Audit:       to.audit,
 	})
-}
-
-func (p *parts) ready(stopping *atomic.Bool) error {
-	if stopping.Load() {
-		return server.ErrStopping
-	}
-	return p.checkSigners(p.registry.Registry())
-}
-
-func (p *parts) registryStatus() server.RegistryStatus {
-	return server.RegistryStatus{
-		Clients: p.registry.Registry().Len(),
-		Loaded:  p.registry.Loaded(),
-		Trouble: p.registry.Trouble(),
-	}
-}
-
-func (p *parts) clientStatus(id string) (server.ClientStatus, error) {
-	client, err := p.registry.Registry().Client(context.Background(), id)
-	if errors.Is(err, clients.ErrUnknownClient) {
-		err = server.ErrNoClient
-	}
-	if err != nil {
-		return server.ClientStatus{}, err
-	}
-	status := server.ClientStatus{ID: client.ID, Enabled: client.Enabled, Secrets: []server.SecretStatus{}}
-	for i := range client.Secrets {
-		secret := &client.Secrets[i]
-		status.Secrets = append(status.Secrets,
-			server.SecretStatus{SHA256: secret.Name(), Expires: secret.Expires, LastUse: secret.LastUse()})
-	}
-	return status, nil
-}
-
-// watch follows keys, registry and certificate, all of which are looked at at once when SIGHUP comes. What it returns ends
-// that and waits for it.
-func (p *parts) watch(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	start := func(run func(context.Context, <-chan os.Signal)) {
-		hup := make(chan os.Signal, 1)
-		signal.Notify(hup, syscall.SIGHUP)
-		running.Go(func() {
-			defer signal.Stop(hup)
-			run(ctx, hup)
-		})
-	}
-	start(p.keeper.Run)
-	start(p.registry.Run)
-	if p.certificate != nil {
-		start(p.certificate.Run)
-	}
-	return func() {
-		cancel()
-		running.Wait()
-	}
 }
 
 // scheme is how the public listener is spoken to.

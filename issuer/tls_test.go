@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,9 +17,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -90,7 +91,7 @@ func trusting(t *testing.T, pairs ...pair) *http.Client {
 // With a certificate the issuer speaks TLS to everyone, and plain HTTP on the private listener on loopback alone.
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	secret, line := newSecret()
+	secret, line := freshSecret()
 	h := newHome(t, ordersYAML("  - {id: billing, "+line+", "+orders+"}\n"))
 	first := h.certify(1)
 	p := h.start("--tls-cert", h.path("cert.pem"), "--tls-key", h.path("key.pem"), "--keys-publish-ahead", "10m")
@@ -152,13 +153,9 @@ func (h *home) rotates(p *program) {
 	for _, file := range files { // they look as if they were published long ago
 		h.must(os.Chtimes(file, time.Time{}, time.Now().Add(-time.Hour)))
 	}
-	rotate := exec.Command("issuer", "keys", "rotate", "--alg", "ES256", "--wait", "--keys-dir", h.path("keys"),
+	h.ok("keys", "rotate", "--alg", "ES256", "--wait",
 		"--keys-publish-ahead", "10m", "--private-listen", p.private, "--listen", p.public,
-		"--tls-cert", h.path("cert.pem"), "--tls-key", h.path("key.pem"), "--registry", h.path("registry.yaml"))
-	rotate.Env = p.cmd.Env
-	if output, err := rotate.CombinedOutput(); err != nil {
-		h.t.Fatalf("%v:\n%s\n%s", err, output, p.log)
-	}
+		"--tls-cert", h.path("cert.pem"), "--tls-key", h.path("key.pem"))
 	if entry := p.log.find("audit", `"event":"key.signs"`, `"alg":"ES256"`); entry == nil {
 		h.t.Errorf("the key that signs now is not in the audit trail:\n%s", p.log)
 	}
@@ -198,7 +195,7 @@ func (h *home) changesCertificate(p *program, first pair) {
 // The private listener where others can reach it speaks TLS too, and the commands still find it.
 func TestTLSOnThePrivateListener(t *testing.T) {
 	t.Parallel()
-	secret, line := newSecret()
+	secret, line := freshSecret()
 	h := newHome(t, ordersYAML("  - {id: billing, "+line+", "+orders+"}\n"))
 	made := h.certify(1)
 	p := h.start("--issuer", "https://issuer.example.com", "--private-listen", "0.0.0.0:0",
@@ -215,22 +212,22 @@ func TestTLSOnThePrivateListener(t *testing.T) {
 	if err != nil || got.status != 200 {
 		t.Errorf("%v, error %v", got, err)
 	}
-	show := func(cert string) string {
-		cmd := exec.Command("issuer", "clients", "show", "billing", "--registry", h.path("registry.yaml"),
-			"--private-listen", "0.0.0.0:"+port, "--tls-cert", cert, "--tls-key", h.path("key.pem"))
-		cmd.Env = p.cmd.Env
-		output, err := cmd.CombinedOutput()
-		h.must(err)
-		return string(output)
-	}
-	if got := show(h.path("cert.pem")); !strings.Contains(got, ", last used 20") {
-		t.Errorf("the issuer that runs is not asked:\n%s", got)
-	}
+	wait := []string{"keys", "generate", "--wait", "--private-listen", "0.0.0.0:" + port, "--tls-key", h.path("key.pem")}
+	h.ok(append(wait, "--tls-cert", h.path("cert.pem"))...)
+
 	other, err := newPair(2)
 	h.must(err)
 	h.write("other.pem", other.cert)
-	if got := show(h.path("other.pem")); !strings.Contains(got, ", last use unknown: ") {
-		t.Errorf("an issuer with another certificate is believed:\n%s", got)
+	var stderr bytes.Buffer
+	waiting := h.command(append(wait, "--tls-cert", h.path("other.pem"))...)
+	waiting.Stderr = &stderr
+	h.must(waiting.Start())
+	h.must(until(func() error { return p.logged("remote error: tls: bad certificate") }))
+	h.must(waiting.Process.Signal(syscall.SIGINT))
+	_ = waiting.Wait()
+	code, text := waiting.ProcessState.ExitCode(), stderr.String()
+	if code != exitUsage || !strings.Contains(text, "waiting for the running issuer: ") {
+		t.Errorf("an issuer with another certificate is believed: code %d\n%s", code, text)
 	}
 	p.stop()
 }
@@ -238,8 +235,9 @@ func TestTLSOnThePrivateListener(t *testing.T) {
 // What start refuses, with what to do.
 func TestTLSRefused(t *testing.T) {
 	t.Parallel()
-	_, line := newSecret()
+	_, line := freshSecret()
 	h := newHome(t, ordersYAML("  - {id: billing, "+line+", "+orders+"}\n"))
+	h.ok("migrate", "up") // so that it is not in the log below
 	other, err := newPair(9)
 	h.must(err)
 	cert, key := h.path("cert.pem"), h.path("key.pem")
@@ -281,7 +279,7 @@ func TestTLSRefused(t *testing.T) {
 // Plain HTTP where others can reach it: to the proxies alone, or to everyone, with a warning.
 func TestPlainHTTPForOthers(t *testing.T) {
 	t.Parallel()
-	secret, line := newSecret()
+	secret, line := freshSecret()
 	others := otherAddress(t)
 	const public = "https://issuer.example.com"
 	rows := []struct {

@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+	"unicode"
 
 	"example.com/signet/keys"
 	"example.com/signet/keys/remote"
@@ -22,10 +24,13 @@ type builder struct {
 	lines     map[string]int // of each id and audience, to name the first when it comes twice
 	files     []string       // the key files that were read, as they were opened
 	shared    map[string][]Grant
+	trusting  bool // whether resources are there, and have the scopes, is not asked
+	record    bool // it is of a database, whose rows name no files of this machine
 }
 
 var (
 	errEnabled = errors.New("enabled is true or false")
+	errName    = errors.New("name is at most 256 octets of characters that can be seen")
 	errExpires = errors.New("expires is a moment like 2027-01-31T00:00:00Z")
 )
 
@@ -72,7 +77,7 @@ func (b *builder) buildClients(all []clientYAML) {
 // registry returns what has been built. Each key file is in it once.
 func (b *builder) registry() *Registry {
 	slices.Sort(b.files)
-	return &Registry{clients: b.clients, resources: b.resources, files: slices.Compact(b.files)}
+	return &Registry{NewResources(b.resources), b.clients, slices.Compact(b.files)}
 }
 
 func (b *builder) resource(y resourceYAML) {
@@ -85,6 +90,7 @@ func (b *builder) resource(y resourceYAML) {
 	}
 	r := &Resource{
 		Audience:  y.Audience.text,
+		Enabled:   b.enabled(y.Enabled),
 		Scopes:    b.scope(y.Scopes),
 		Algorithm: DefaultAlgorithm,
 		Type:      DefaultType,
@@ -116,13 +122,8 @@ func (b *builder) client(y clientYAML) {
 	if !b.check(y.ID, CheckID(y.ID.text)) || b.duplicate("client", y.ID) {
 		return
 	}
-	c := &Client{ID: y.ID.text, Name: y.Name.text, Enabled: true}
-	if y.Enabled.present() {
-		c.Enabled = y.Enabled.text == "true"
-		if !c.Enabled && y.Enabled.text != "false" {
-			b.check(y.Enabled, errEnabled)
-		}
-	}
+	c := &Client{ID: y.ID.text, Name: y.Name.text, Enabled: b.enabled(y.Enabled)}
+	b.check(y.Name, checkName(c.Name))
 	c.Keys = b.keys(y)
 	c.Secrets = b.secrets(y)
 	c.JWKSURI = b.jwksURI(y)
@@ -132,6 +133,25 @@ func (b *builder) client(y clientYAML) {
 	c.Grants = b.grants(y)
 	c.Default = b.defaultResource(y, c)
 	b.clients[c.ID] = c
+}
+
+// maxNameSize is in octets.
+const maxNameSize = 256
+
+// checkName refuses what would make a mess of a terminal or of a line.
+func checkName(name string) error {
+	if len(name) > maxNameSize || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) }) {
+		return errName
+	}
+	return nil
+}
+
+// enabled is true unless the file says otherwise.
+func (b *builder) enabled(y scalar) bool {
+	if y.present() && y.text != "true" && y.text != "false" {
+		b.check(y, errEnabled)
+	}
+	return y.text != "false"
 }
 
 // duplicate notes that a name was there before.
@@ -185,6 +205,9 @@ func (b *builder) key(client scalar, y keyYAML) *keys.PublicKey {
 	case y.JWK.present():
 		at = y.JWK
 		key, err = keys.ParseJWK([]byte(y.JWK.text))
+	case b.record:
+		b.add(y.line, "a key of client %q is in a file, and a record names none", client.text)
+		return nil
 	default:
 		at = y.File
 		path := b.relative(y.File.text)
@@ -220,9 +243,11 @@ func (b *builder) jwksURI(y clientYAML) string {
 	return y.JWKSURI.text
 }
 
-// secrets returns those that are live. The others will never match again, for the clock goes forward.
+// secrets returns those that are live: the others will never match again, for the clock goes forward. When none is, one
+// stays, and the client one that has a secret.
 func (b *builder) secrets(y clientYAML) []Secret {
 	var all []Secret
+	var expired Secret
 	for _, s := range y.Secrets {
 		if !s.SHA256.present() {
 			b.add(s.line, "a secret of client %q has no sha256", y.ID.text)
@@ -230,22 +255,33 @@ func (b *builder) secrets(y clientYAML) []Secret {
 		}
 		digest, err := ParseDigest(s.SHA256.text)
 		b.check(s.SHA256, err)
-		secret := Secret{Digest: digest}
+		secret := Secret{Digest: digest, noted: new(atomic.Int64)}
 		if s.Expires.present() {
-			secret.Expires, err = time.Parse(time.RFC3339, s.Expires.text)
-			if err != nil {
-				err = errExpires
-			}
+			secret.Expires, err = parseExpires(s.Expires.text)
 			b.check(s.Expires, err)
 		}
+		expired = secret
 		if !s.Expires.present() || b.now.Before(secret.Expires) {
 			all = append(all, secret)
 		}
+	}
+	if len(all) == 0 && len(y.Secrets) > 0 {
+		all = append(all, expired)
 	}
 	if len(all) > MaxSecrets {
 		b.add(y.ID.line, "client %q has %d live secrets, at most %d may be", y.ID.text, len(all), MaxSecrets)
 	}
 	return all
+}
+
+// parseExpires reads a moment that a record can tell: in whole seconds, and not the one that to Go means never.
+func parseExpires(text string) (time.Time, error) {
+	moment, err := time.Parse(time.RFC3339, text)
+	moment = moment.UTC().Truncate(time.Second)
+	if err != nil || moment.Year() < 1970 || moment.Year() > 9999 {
+		return time.Time{}, errExpires
+	}
+	return moment, nil
 }
 
 func (b *builder) grants(y clientYAML) []Grant {
@@ -255,21 +291,24 @@ func (b *builder) grants(y clientYAML) []Grant {
 	var all []Grant
 	seen := make(map[string]bool)
 	for _, a := range y.Allow {
-		resource := b.resources[a.Resource.text]
+		audience := a.Resource.text
+		resource := b.resources[audience]
 		switch {
 		case !a.Resource.present():
 			b.add(a.line, "client %q has an allow without resource", y.ID.text)
 			continue
-		case resource == nil:
-			b.check(a.Resource, fmt.Errorf("no resource has the audience %q", a.Resource.text))
+		case resource == nil && !b.trusting:
+			b.check(a.Resource, fmt.Errorf("no resource has the audience %q", audience))
 			continue
-		case seen[resource.Audience]:
-			b.add(a.Resource.line, "client %q is allowed %q twice", y.ID.text, resource.Audience)
+		case seen[audience]:
+			b.add(a.Resource.line, "client %q is allowed %q twice", y.ID.text, audience)
 			continue
 		}
-		seen[resource.Audience] = true
-		b.within(a.Scopes, "resource "+resource.Audience+" has no scope", resource.Scopes)
-		grant := Grant{Audience: resource.Audience, Scopes: b.scope(a.Scopes), Default: b.scope(a.Default)}
+		seen[audience] = true
+		if !b.trusting {
+			b.within(a.Scopes, "resource "+audience+" has no scope", resource.Scopes)
+		}
+		grant := Grant{Audience: audience, Scopes: b.scope(a.Scopes), Default: b.scope(a.Default)}
 		b.within(a.Default, "client "+y.ID.text+" may not ask for its default scope", grant.Scopes)
 		all = append(all, grant)
 	}

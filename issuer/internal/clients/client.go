@@ -14,7 +14,7 @@ type Client struct {
 	Enabled bool
 	Keys    *keys.Set // verify its assertions, at most [MaxKeys]; nil when it has none, or publishes them
 	JWKSURI string    // where it publishes its keys; "" when it does not
-	Secrets []Secret  // at most [MaxSecrets], none that had expired when the file was read
+	Secrets []Secret  // at most [MaxSecrets]; one that had expired when it was read only when all had
 	Grants  []Grant   // what it may ask for, one for each resource
 	Default string    // the audience of the resource that it gets when it names none; "" when it must name one
 }

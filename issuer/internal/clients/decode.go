@@ -11,6 +11,7 @@ type (
 	resourceYAML struct {
 		line      int
 		Audience  scalar
+		Enabled   scalar
 		Scopes    []scalar
 		Algorithm scalar
 		Type      scalar
@@ -62,6 +63,7 @@ func (b *builder) file(root *yaml.Node) *fileYAML {
 			r := resourceYAML{line: n.Line}
 			if b.mapping(n, map[string]reader{
 				"audience":       b.scalar(&r.Audience),
+				"enabled":        b.scalar(&r.Enabled),
 				"scopes":         b.scalars(&r.Scopes),
 				"algorithm":      b.scalar(&r.Algorithm),
 				"token_type":     b.scalar(&r.Type),

@@ -18,6 +18,7 @@ func Development(key *keys.PublicKey) (*Registry, error) {
 	scopes := Scope{"read", "admin"}
 	resource := &Resource{
 		Audience:  DevelopmentAudience,
+		Enabled:   true,
 		Scopes:    scopes,
 		Algorithm: DefaultAlgorithm,
 		Type:      DefaultType,
@@ -32,7 +33,7 @@ func Development(key *keys.PublicKey) (*Registry, error) {
 		Default: resource.Audience,
 	}
 	return &Registry{
+		Resources: NewResources(map[string]*Resource{resource.Audience: resource}),
 		clients:   map[string]*Client{client.ID: client},
-		resources: map[string]*Resource{resource.Audience: resource},
 	}, nil
 }

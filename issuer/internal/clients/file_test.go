@@ -179,7 +179,7 @@ clients:
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantLegacy := &clients.Resource{Audience: "urn:example:legacy", Scopes: clients.Scope{"use"},
+	wantLegacy := &clients.Resource{Audience: "urn:example:legacy", Enabled: true, Scopes: clients.Scope{"use"},
 		Algorithm: keys.RS256, Type: keys.TypeJWT, Lifetime: time.Hour}
 	if diff := cmp.Diff(wantLegacy, legacy); diff != "" {
 		t.Errorf("legacy (-want +got):\n%s", diff)
@@ -188,7 +188,7 @@ clients:
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantPlain := &clients.Resource{Audience: "https://plain.example.com",
+	wantPlain := &clients.Resource{Audience: "https://plain.example.com", Enabled: true,
 		Algorithm: keys.ES256, Type: keys.TypeAccessToken, Lifetime: 10 * time.Minute}
 	if diff := cmp.Diff(wantPlain, plain); diff != "" {
 		t.Errorf("plain (-want +got):\n%s", diff)
@@ -198,7 +198,49 @@ clients:
 	}
 }
 
-// ignoreUse passes over when a secret was last used.
+// A resource is served unless the file says otherwise, and is known all the same.
+func TestReadFileResourceEnabled(t *testing.T) {
+	t.Parallel()
+	for field, want := range map[string]bool{"": true, "enabled: true": true, "enabled: false": false} {
+		text := strings.ReplaceAll(strings.Replace(goodFile, "    scopes: [read, write]\n",
+			"    scopes: [read, write]\n    "+field+"\n", 1), "DIGEST", good)
+		registry, err := clients.ReadFile(write(t, text), noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for audience, want := range map[string]bool{"https://api.example.com": want, "https://other.example.com": true} {
+			if resource, err := registry.Resource(t.Context(), audience); err != nil || resource.Enabled != want {
+				t.Errorf("%q: %s: %+v, %v", field, audience, resource, err)
+			}
+		}
+	}
+	registry, err := clients.Development(keystest.Key(keystest.ES256).Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resource, err := registry.Resource(t.Context(), clients.DevelopmentAudience); err != nil || !resource.Enabled {
+		t.Errorf("for development: %+v, %v", resource, err)
+	}
+}
+
+// A name may be long and in any script.
+func TestReadFileName(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"x", strings.Repeat("x", 256), strings.Repeat("ü", 128), "für €1 \U0001F511", "夜間 請求", "a\u00a0b", "\ufffd", "' \\ <b> %s", "-", " ", "",
+	} {
+		text := strings.ReplaceAll(goodFile, "DIGEST", good)
+		text = strings.Replace(text, "- id: billing", "- id: billing\n    name: '"+strings.ReplaceAll(name, "'", "''")+"'", 1)
+		registry, err := clients.ReadFile(write(t, text), noon)
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+		} else if got := lookUp(t, registry, "billing").Name; got != name {
+			t.Errorf("%q was read as %q", name, got)
+		}
+	}
+}
+
+// ignoreUse passes over when the use of a secret was last noted.
 var ignoreUse = cmpopts.IgnoreUnexported(clients.Secret{})
 
 func lookUp(t *testing.T, registry *clients.Registry, id string) *clients.Client {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -80,7 +79,7 @@ func (l *Live) Trouble() error {
 }
 
 // Run looks at the files until ctx ends: every Poll, and whenever wake says so.
-func (l *Live) Run(ctx context.Context, wake <-chan os.Signal) {
+func (l *Live) Run(ctx context.Context, wake <-chan struct{}) {
 	if l.cfg.Path == "" { // nothing to look at
 		<-ctx.Done()
 		return
@@ -184,31 +183,8 @@ func (l *Live) refuse(err error) error {
 
 // take serves a registry from now on.
 func (l *Live) take(registry *Registry, now time.Time) {
-	registry.inherit(l.current.Load())
 	l.current.Store(registry)
 	l.loaded.Store(now.UnixNano())
 	l.trouble.Store(nil)
 	l.candidate = nil
-}
-
-// inherit lets the secrets of the registry go on counting their last use where those of the one before, nil for none,
-// leave off. It is called before anybody else knows the registry.
-func (r *Registry) inherit(before *Registry) {
-	for id, client := range r.clients {
-		for i := range client.Secrets {
-			client.Secrets[i].used = before.use(id, client.Secrets[i].Digest)
-		}
-	}
-}
-
-// use returns the counter of the client's secret, or a new one.
-func (r *Registry) use(id string, digest [32]byte) *atomic.Int64 {
-	if r != nil && r.clients[id] != nil {
-		for _, secret := range r.clients[id].Secrets {
-			if secret.Digest == digest && secret.used != nil {
-				return secret.used
-			}
-		}
-	}
-	return new(atomic.Int64)
 }

@@ -38,6 +38,8 @@ func TestLiveAtTheEndpoint(t *testing.T) {
 		{"another default scope that does not exist", with("default_scopes: [read]", "default_scopes: [all]"), ""},
 		{"no default scope", with(", default_scopes: [read]", ""), oauth.InvalidScope},
 		{"another resource", strings.ReplaceAll(resources+good, "api.example", "b.example"), ""},
+		{"the resource disabled", strings.Replace(resources, "com', ", "com', enabled: false, ", 1) + good + other,
+			oauth.InvalidTarget},
 		{"a mistake", resources, ""},
 	}
 	for _, row := range rows {
@@ -75,7 +77,7 @@ func endpoint(t *testing.T, f *liveFile) func(id string) oauth.Code {
 	f.must(err)
 	tokens, err := oauth.New(oauth.Config{
 		Issuer: "https://issuer.example.com", Registry: func() oauth.Registry { return f.live.Registry() }, Keys: ring,
-		Spent: oauth.NewMemorySpent(10, f.clock.Now), Now: f.clock.Now,
+		Spent: nothingSpent{}, Now: f.clock.Now,
 	})
 	f.must(err)
 	return func(id string) oauth.Code {
@@ -90,6 +92,13 @@ func endpoint(t *testing.T, f *liveFile) func(id string) oauth.Code {
 		f.must(err)
 		return ""
 	}
+}
+
+// nothingSpent is for clients that send no assertions.
+type nothingSpent struct{}
+
+func (nothingSpent) Spend(context.Context, string, string, time.Time) (bool, error) {
+	return false, errors.New("an assertion without being sent one")
 }
 
 var _ oauth.Registry = (*clients.Registry)(nil)

@@ -173,7 +173,7 @@ func (f *liveFile) logged(want ...string) {
 }
 
 // run runs the registry until what it returns is called.
-func (f *liveFile) run(wake <-chan os.Signal) (stop func()) {
+func (f *liveFile) run(wake <-chan struct{}) (stop func()) {
 	ctx, cancel := context.WithCancel(f.t.Context())
 	ended := make(chan struct{})
 	go func() {

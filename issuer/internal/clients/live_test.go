@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -383,8 +382,8 @@ func TestFixed(t *testing.T) {
 		t.Error(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	wake := make(chan os.Signal, 1)
-	wake <- syscall.SIGHUP
+	wake := make(chan struct{}, 1)
+	wake <- struct{}{}
 	stop()
 	live.Run(ctx, wake)
 }
@@ -403,14 +402,14 @@ func TestLiveRun(t *testing.T) {
 	t.Run("woken", func(t *testing.T) {
 		t.Parallel()
 		f := openLive(t, generation(1, 1), poll(time.Hour))
-		wake := make(chan os.Signal)
+		wake := make(chan struct{})
 		defer f.run(wake)()
 		f.replace(generation(2, 1))
-		wake <- syscall.SIGHUP
+		wake <- struct{}{}
 		f.log.await(t, "registry read")
 		f.serves(2)
 		f.replace("")
-		wake <- syscall.SIGHUP
+		wake <- struct{}{}
 		f.log.await(t, "reading the registry failed; serving the one from before: reading registry "+f.path+
 			": the file is empty")
 		f.serves(2)

@@ -1,7 +1,6 @@
 package clients_test
 
 import (
-	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -130,89 +129,6 @@ func TestLiveReadsWhatStoodStill(t *testing.T) {
 	f.serves(3)
 }
 
-// The last use of a secret outlives a reload, for the same secret of the same client and for no other.
-func TestLiveCarriesLastUse(t *testing.T) {
-	t.Parallel()
-	f := openLive(t, usesYAML(`
-  - {id: billing, secrets: [{sha256: OLD}, {sha256: NEW}], ALLOW}
-  - {id: reports, secrets: [{sha256: OLD}], ALLOW}`))
-	used := time.Date(2026, 11, 23, 10, 15, 0, 0, time.UTC)
-	before := f.secret("billing", 0)
-	before.Use(used)
-	f.lastUse("billing", 0, used)
-	f.lastUse("billing", 1, time.Time{})
-	f.lastUse("reports", 0, time.Time{}) // the same secret, and not the same client
-
-	// The client's secrets change places, one is another, and another client has one that was used by this one.
-	f.replace(usesYAML(`
-  - {id: billing, name: Renamed, secrets: [{sha256: THIRD}, {sha256: OLD}], ALLOW}
-  - {id: other, secrets: [{sha256: OLD}], ALLOW}`))
-	f.look(true)
-	f.lastUse("billing", 0, time.Time{})
-	f.lastUse("billing", 1, used)
-	f.lastUse("other", 0, time.Time{})
-
-	// A request that began before the reload still counts.
-	before.Use(used.Add(time.Minute))
-	f.lastUse("billing", 1, used.Add(time.Minute))
-
-	// A client that is disabled for a while keeps it, and so does one through a file with a mistake.
-	f.replace(usesYAML(`
-  - {id: billing, enabled: false, secrets: [{sha256: OLD}], ALLOW}`))
-	f.look(true)
-	f.replace("")
-	f.look(true)
-	f.replace(usesYAML(`
-  - {id: billing, secrets: [{sha256: NEW}, {sha256: OLD, expires: 2126-01-01T00:00:00Z}], ALLOW}`))
-	f.look(true)
-	f.lastUse("billing", 0, time.Time{})
-	f.lastUse("billing", 1, used.Add(time.Minute))
-}
-
-func TestSecretUse(t *testing.T) {
-	t.Parallel()
-	moment := time.Date(2026, 11, 23, 10, 15, 0, 999, time.UTC)
-	f := openLive(t, generation(1, 1))
-	secret := f.secret("c000", 0)
-	if !secret.LastUse().IsZero() {
-		t.Errorf("last use %v of a secret that nobody used", secret.LastUse())
-	}
-	secret.Use(moment)
-	secret.Use(moment.Add(-time.Hour)) // a clock that is put back
-	if got := secret.LastUse(); !got.Equal(moment.Truncate(time.Second)) {
-		t.Errorf("last use %v, want %v to the second", got, moment)
-	}
-	if got := secret.Name(); got != digestOf("secret")[:8] {
-		t.Errorf("name %q", got)
-	}
-	t.Run("not kept", func(t *testing.T) {
-		secret := secretOf("x", time.Time{})
-		secret.Use(moment)
-		if !secret.LastUse().IsZero() {
-			t.Errorf("last use %v of a secret in no registry", secret.LastUse())
-		}
-	})
-	t.Run("by many, while the registry is read again", func(t *testing.T) {
-		f := openLive(t, generation(1, 1))
-		var running sync.WaitGroup
-		for i := range 4 {
-			running.Go(func() {
-				for n := range 500 {
-					f.secret("c000", 0).Use(moment.Add(time.Duration(n*4+i) * time.Hour))
-				}
-			})
-		}
-		for n := range 50 {
-			f.replace(generation(2+n, 1))
-			f.look(true)
-		}
-		running.Wait()
-		if got := f.secret("c000", 0).LastUse(); got.Before(moment.Add(499 * 4 * time.Hour).Truncate(time.Second)) {
-			t.Errorf("last use %v", got)
-		}
-	})
-}
-
 func TestGenerateSecret(t *testing.T) {
 	t.Parallel()
 	seen := make(map[string]bool)
@@ -232,28 +148,5 @@ func TestGenerateSecret(t *testing.T) {
 		if client.MatchSecret(text, noon) != &client.Secrets[0] || client.MatchSecret(text[1:], noon) != nil {
 			t.Fatalf("%q does not match", text)
 		}
-	}
-}
-
-// usesYAML is a registry with those clients.
-func usesYAML(list string) string {
-	return strings.NewReplacer("OLD", digestOf("old"), "NEW", digestOf("new"), "THIRD", digestOf("third"),
-		"ALLOW", "allow: [{resource: 'https://api.example.com'}]").Replace(
-		"resources: [{audience: 'https://api.example.com'}]\nclients:" + list + "\n")
-}
-
-// secret is the client's secret as it is served.
-func (f *liveFile) secret(id string, i int) *clients.Secret {
-	client, err := f.live.Registry().Client(f.t.Context(), id)
-	if err != nil {
-		panic(fmt.Sprint(id, ": ", err)) // it may not be the test's goroutine
-	}
-	return &client.Secrets[i]
-}
-
-func (f *liveFile) lastUse(id string, i int, want time.Time) {
-	f.t.Helper()
-	if got := f.secret(id, i).LastUse(); !got.Equal(want) {
-		f.t.Errorf("last use of secret %d of %s: %v, want %v", i, id, got, want)
 	}
 }

@@ -42,6 +42,7 @@ clients:
 	kindOne  = "one value is needed here"
 	kindList = "a list is needed here"
 	kindMap  = "a mapping of fields is needed here"
+	badName  = "name is at most 256 octets of characters that can be seen"
 )
 
 // mistake is a row: in goodFile, old is replaced by new, and then the problems are want, as "line: text".
@@ -79,6 +80,20 @@ func mistakes() []mistake {
 		{"bad audience", "https://other.example.com\nclients", "other\nclients", []string{`4: "other" is no audience: an absolute URI without fragment is needed`, `16: no resource has the audience "https://other.example.com"`}},
 		{"enabled neither true nor false", "  - id: billing", "  - enabled: maybe\n    id: billing", []string{"6: enabled is true or false"}},
 		{"enabled without value", "  - id: billing", "  - enabled:\n    id: billing", []string{"6: " + kindOne}},
+		{"resource neither enabled nor disabled", "    scopes: [read, write]", "    enabled: no\n    scopes: [read, write]", []string{"3: enabled is true or false"}},
+		{"resource enabled without value", "    scopes: [read, write]", "    enabled:\n    scopes: [read, write]", []string{"3: " + kindOne}},
+		{"resource enabled in capitals", "    scopes: [read, write]", "    enabled: True\n    scopes: [read, write]", []string{"3: enabled is true or false"}},
+		{"name of 257 octets", "  - id: billing", "  - name: " + strings.Repeat("x", 257) + "\n    id: billing", []string{"6: " + badName}},
+		{"name of 129 characters of two octets", "  - id: billing", "  - name: " + strings.Repeat("ü", 129) + "\n    id: billing", []string{"6: " + badName}},
+		{"name with a line break", "  - id: billing", "  - name: \"a\\nb\"\n    id: billing", []string{"6: " + badName}},
+		{"name with a line break at its end", "  - id: billing", "  - name: |\n      Billing\n    id: billing", []string{"6: " + badName}},
+		{"name with a tab", "  - id: billing", "  - name: \"a\\tb\"\n    id: billing", []string{"6: " + badName}},
+		{"name that colours a terminal", "  - id: billing", "  - name: \"\\e[31mred\"\n    id: billing", []string{"6: " + badName}},
+		{"name with a control of ISO 6429 in one octet", "  - id: billing", "  - name: \"\\x9b31mred\"\n    id: billing", []string{"6: " + badName}},
+		{"name with a NUL", "  - id: billing", "  - name: \"a\\0\"\n    id: billing", []string{"6: " + badName}},
+		{"name written from right to left", "  - id: billing", "  - name: \"a\\u202Eb\"\n    id: billing", []string{"6: " + badName}},
+		{"name with a character of no width", "  - id: billing", "  - name: \"a\\u200Bb\"\n    id: billing", []string{"6: " + badName}},
+		{"name with a line separator", "  - id: billing", "  - name: \"a\\u2028b\"\n    id: billing", []string{"6: " + badName}},
 		{"malformed scope", "scopes: [read, write]", "scopes: [read, write, a b]", []string{"3: scope values are printable ASCII without space, quote and backslash, one space between them"}},
 		{"empty scope", "scopes: [read, write]", "scopes: [read, write, ~]", []string{"3: " + kindOne}},
 		{"scope that no resource has", "        scopes: [read]", "        scopes: [read, fly]", []string{`14: resource https://api.example.com has no scope "fly"`}},

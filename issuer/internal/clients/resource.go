@@ -13,6 +13,7 @@ import (
 // Resource is a resource server that tokens are for. It is not changed once it is in a registry.
 type Resource struct {
 	Audience  string         // an absolute URI without fragment: the aud of its tokens (RFC 8707 §2)
+	Enabled   bool           // whether tokens are given for it
 	Scopes    Scope          // the scopes that it knows
 	Algorithm keys.Algorithm // signs its tokens
 	Type      keys.Type      // the typ of its tokens

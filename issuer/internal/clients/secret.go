@@ -17,25 +17,23 @@ type Secret struct {
 	Digest  [sha256.Size]byte
 	Expires time.Time // zero: never
 
-	used *atomic.Int64 // Unix seconds, shared with the records of this secret in other registries; nil: not kept
+	noted *atomic.Int64 // when its use was last noted, Unix seconds; nil: never
 }
 
 // Name returns the first 8 digits of the secret's SHA-256, which tell a client's secrets apart and give nothing away.
 func (s *Secret) Name() string { return hex.EncodeToString(s.Digest[:4]) }
 
-// Use notes that the secret has proved its client at now.
-func (s *Secret) Use(now time.Time) {
-	if seconds := now.Unix(); s.used != nil && s.used.Load() < seconds {
-		s.used.Store(seconds)
-	}
-}
+// noteEvery is how exactly the last use of a secret is known.
+const noteEvery = time.Minute
 
-// LastUse returns when the secret last proved its client, to the second; zero: not since the issuer started.
-func (s *Secret) LastUse() time.Time {
-	if s.used == nil || s.used.Load() == 0 {
-		return time.Time{}
+// Use tells that the secret has proved its client at now, and reports whether that is worth noting: the first time, and
+// then no oftener than every minute.
+func (s *Secret) Use(now time.Time) bool {
+	if s.noted == nil {
+		return true
 	}
-	return time.Unix(s.used.Load(), 0)
+	before, seconds := s.noted.Load(), now.Unix()
+	return seconds-before >= int64(noteEvery/time.Second) && s.noted.CompareAndSwap(before, seconds)
 }
 
 // nobody's digest is compared when there is no client, so that the answer takes as long as for a wrong secret.

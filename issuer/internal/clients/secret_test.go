@@ -3,7 +3,10 @@ package clients_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,6 +78,80 @@ func TestMatchSecretOfNobody(t *testing.T) {
 				t.Error("accepted")
 			}
 		})
+	}
+}
+
+// A use is worth noting the first time, and then no oftener than every minute.
+func TestSecretUse(t *testing.T) {
+	t.Parallel()
+	secret := &lookUp(t, openLive(t, generation(1, 1)).live.Registry(), "c000").Secrets[0]
+	steps := []struct {
+		name string
+		at   time.Duration // after noon
+		want bool
+	}{
+		{"the first", 0, true},
+		{"the same moment", 0, false},
+		{"a second later", time.Second, false},
+		{"a nanosecond short of a minute", time.Minute - 1, false},
+		{"a minute later", time.Minute, true},
+		{"a minute after the first but one", time.Minute + 59*time.Second, false},
+		{"another minute later", 2 * time.Minute, true},
+		{"a clock that is put back", -time.Hour, false},
+		{"a year later", 365 * 24 * time.Hour, true},
+		{"again", 365 * 24 * time.Hour, false},
+	}
+	for _, step := range steps { // in order
+		if got := secret.Use(noon.Add(step.at)); got != step.want {
+			t.Errorf("%s: %v", step.name, got)
+		}
+	}
+	if got := secret.Name(); got != digestOf("secret")[:8] {
+		t.Errorf("name %q", got)
+	}
+}
+
+// Each secret has a minute of its own, and one that is in no registry has none.
+func TestSecretUseOfEach(t *testing.T) {
+	t.Parallel()
+	f := openLive(t, generation(1, 2))
+	secret := func(id string) *clients.Secret { return &lookUp(t, f.live.Registry(), id).Secrets[0] }
+	if !secret("c000").Use(noon) || !secret("c001").Use(noon) {
+		t.Error("the same secret of two clients has one minute")
+	}
+	alone := secretOf("secret", time.Time{})
+	for range 2 {
+		if !alone.Use(noon) {
+			t.Error("a use passed over, and nobody can have noted it")
+		}
+	}
+}
+
+// Of two that use it at the same moment, one notes it.
+func TestSecretUseByTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	const minutes = 30_000
+	secret := &lookUp(t, openLive(t, generation(1, 1)).live.Registry(), "c000").Secrets[0]
+	var ready, noted atomic.Int64
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			for minute := range int64(minutes) {
+				ready.Add(1)
+				for spin := 1; ready.Load() < 2*(minute+1); spin++ { // until the other is here too
+					if spin%100 == 0 {
+						runtime.Gosched()
+					}
+				}
+				if secret.Use(noon.Add(time.Duration(minute) * time.Minute)) {
+					noted.Add(1)
+				}
+			}
+		})
+	}
+	both.Wait()
+	if got := noted.Load(); got != minutes {
+		t.Errorf("%d minutes were noted %d times", minutes, got)
 	}
 }
 

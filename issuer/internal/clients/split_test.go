@@ -54,8 +54,8 @@ func splitRows() []splitRow {
 			a + "\n# - c\n   \n  # - c\n      # - c\n" + b + "\n# c\n", true},
 		{"comment below", splitResources + two + "# - c\n  # - c\n", true},
 		{"start and end of the document", "---\n" + splitResources + two + "...\n", true},
-		{"block scalar", withName("|\n      - id: c\n     \n      # c\n"), true},
-		{"block scalar, kept line breaks", withName("|+\n      - id: c\n\n\n"), true},
+		{"block scalar", withName("|-\n      - id: c\n     \n"), true},
+		{"block scalar, folded", withName(">-\n      - id: c\n      # c\n"), true},
 		{"block scalar, indentation given", withName(">2-\n        - id: c\n"), true},
 		{"block scalar without text", withName("|\n\n"), true},
 		{"quoted over lines", withName("'a\n      - id: c\n      '\n"), true},
@@ -179,6 +179,19 @@ func TestDecodePartsCountsItems(t *testing.T) {
 	}
 }
 
+// Line breaks in a block scalar stay what they are, though no name may have any.
+func TestDecodePartsKeepsBlockScalars(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"|\n      - id: c\n     \n      # c\n", "|+\n      - id: c\n\n\n", ">\n      a\n\n      - c\n"} {
+		text := splitResources + "clients:\n  - " + item("a", 4) + "    name: " + name + "  - " + item("b", 4)
+		for _, size := range []int{1, 2} {
+			if !checkNodes(t, []byte(text), size) {
+				t.Errorf("%q in batches of %d is not decoded in parts", name, size)
+			}
+		}
+	}
+}
+
 // FuzzParseParts: what is read in parts is what is read whole.
 func FuzzParseParts(f *testing.F) {
 	for _, row := range splitRows() {
@@ -263,10 +276,10 @@ func TestParsePartsOfOddLines(t *testing.T) {
 func large() string {
 	var text strings.Builder
 	text.WriteString(splitResources + "clients:\n")
-	name := strings.Repeat("x", clients.SplitSize/1200)
+	comment := strings.Repeat("x", clients.SplitSize/1200)
 	for n := range 1200 {
-		fmt.Fprintf(&text, "  - id: client-%d\n    name: %s\n    secrets: [{sha256: %064x}]\n"+
-			"    keys: [{file: keys/client.pub}]\n    allow: [{resource: 'https://a', scopes: [read]}]\n", n, name, n)
+		fmt.Fprintf(&text, "  - id: client-%d\n    name: x # %s\n    secrets: [{sha256: %064x}]\n"+
+			"    keys: [{file: keys/client.pub}]\n    allow: [{resource: 'https://a', scopes: [read]}]\n", n, comment, n)
 	}
 	return text.String()
 }

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -37,6 +38,12 @@ func TestCheckAccepts(t *testing.T) {
 		{"listen on IPv6 loopback", []string{"--listen", "[::1]:8080"}},
 		{"listen on another loopback address", []string{"--listen", "127.8.8.8:8080"}},
 		{"listen on everything, knowing it", []string{"--listen", "0.0.0.0:8080", "--issuer", "https://a.example", "--registry", "r.yaml", "--insecure-http"}},
+		{"a public issuer without a registry file", []string{"--issuer", "https://a.example"}},
+		{"SQLite with keys in files", []string{"--database", "sqlite:a.db"}},
+		{"PostgreSQL with a master key", []string{"--database", "postgres://signet@localhost/signet", "--master-key-file", "m"}},
+		{"the ends of the ranges for the database", []string{"--database-connections", "3", "--database-max-stale", "0s",
+			"--clients-cache-size", "1"}},
+		{"their other ends", []string{"--database-connections", "1000", "--database-max-stale", "24h", "--clients-cache-size", "10000000"}},
 		{"the ends of the ranges", []string{"--jwks-max-age", "24h", "--leeway", "5m", "--shutdown-grace", "0s"}},
 		{"the other ends", []string{"--jwks-max-age", "1s", "--leeway", "0s"}},
 	}
@@ -52,21 +59,27 @@ func TestCheckAccepts(t *testing.T) {
 func TestCheckRefuses(t *testing.T) {
 	t.Parallel()
 	const (
-		needIssuer  = `--issuer is needed when --listen "0.0.0.0:8080" is not loopback`
-		development = `the development registry is for loopback only, and --listen is "0.0.0.0:8080": give a --registry`
-		plainHTTP   = `--listen "0.0.0.0:8080" is not loopback and would serve plain HTTP: give --tls-cert and --tls-key, name the proxy that speaks TLS with --trusted-proxies, or accept the risk with --insecure-http`
+		needIssuer = `--issuer is needed when --listen "0.0.0.0:8080" is not loopback`
+		plainHTTP  = `--listen "0.0.0.0:8080" is not loopback and would serve plain HTTP: give --tls-cert and --tls-key, name the proxy that speaks TLS with --trusted-proxies, or accept the risk with --insecure-http`
 	)
-	const far = `the development registry is for loopback only, and --issuer is "https://a.example": give a --registry`
+	const masterKey = "--master-key-file is needed with PostgreSQL, where signing keys are kept for all issuers, and never unsealed: " +
+		"make it with issuer master-key generate FILE"
 	everywhere := []string{"--listen", "0.0.0.0:8080"}
 	rows := []struct {
 		name string
 		args []string
 		want string
 	}{
-		{"listen on everything", everywhere, needIssuer + "\n" + development + "\n" + plainHTTP},
+		{"listen on everything", everywhere, needIssuer + "\n" + plainHTTP},
 		{"with an issuer and a registry", append(everywhere, "--issuer", "https://a.example", "--registry", "r"), plainHTTP},
-		{"the development registry, even so", append(everywhere, "--issuer", "https://a.example", "--insecure-http"), far + "\n" + development},
-		{"the development registry behind a proxy", []string{"--issuer", "https://a.example"}, far},
+		{"PostgreSQL without a master key", []string{"--database", "postgres://signet@localhost/signet"}, masterKey},
+		{"PostgreSQL by its long name without a master key", []string{"--database", "postgresql:///signet"}, masterKey},
+		{"too few connections for a lock", []string{"--database-connections", "2"}, "--database-connections 2 is not from 3 to 1000"},
+		{"too many connections", []string{"--database-connections", "1001"}, "--database-connections 1001 is not from 3 to 1000"},
+		{"stale before it is read", []string{"--database-max-stale", "-1s"}, "--database-max-stale -1s is not from 0s to 24h"},
+		{"stale for days", []string{"--database-max-stale", "25h"}, "--database-max-stale 25h0m0s is not from 0s to 24h"},
+		{"no clients in memory", []string{"--clients-cache-size", "0"}, "--clients-cache-size 0 is not from 1 to 10000000"},
+		{"too many clients in memory", []string{"--clients-cache-size", "10000001"}, "--clients-cache-size 10000001 is not from 1 to 10000000"},
 		{"no issuer", append(everywhere, "--registry", "r", "--insecure-http"), needIssuer},
 		{"no rotation", []string{"--keys-rotate-every", "0s"}, "--keys-rotate-every 0s is not in whole seconds, 1s or more"},
 		{"rotation in fractions", []string{"--keys-rotate-every", "1500ms"}, "--keys-rotate-every 1.5s is not in whole seconds, 1s or more"},
@@ -184,5 +197,72 @@ func TestDefaults(t *testing.T) {
 	s := settings(t)
 	if s.Listen != "127.0.0.1:8080" || s.PrivateListen != "127.0.0.1:8081" || s.JWKSMaxAge != 5*time.Minute || s.Leeway != 30*time.Second {
 		t.Errorf("defaults %+v", s)
+	}
+}
+
+func TestDatabaseURL(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"beside the keys", nil, "sqlite:" + filepath.Join("keys", "local", "issuer.db")},
+		{"beside other keys", []string{"--keys-dir", "/var/lib/signet/keys/"}, "sqlite:/var/lib/signet/keys.db"},
+		{"as it is said", []string{"--database", "postgres://signet@db/signet"}, "postgres://signet@db/signet"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			if got := settings(t, row.args...).DatabaseURL(); got != row.want {
+				t.Errorf("%q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+// The development registry knows a client whose key lies about: nobody else than this machine may find it.
+func TestMayDevelop(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		name string
+		args []string
+		want bool
+	}{
+		{"defaults", nil, true},
+		{"another loopback address", []string{"--listen", "[::1]:80"}, true},
+		{"an issuer on loopback", []string{"--issuer", "http://localhost:8080"}, true},
+		{"everywhere", []string{"--listen", "0.0.0.0:8080"}, false},
+		{"everywhere, by an empty host", []string{"--listen", ":8080"}, false},
+		{"behind a proxy", []string{"--issuer", "https://a.example"}, false},
+		{"with a registry of its own", []string{"--registry", "r.yaml"}, false},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			if got := settings(t, row.args...).MayDevelop(); got != row.want {
+				t.Errorf("%v, want %v", got, row.want)
+			}
+		})
+	}
+}
+
+func TestRedact(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"":                                   "",
+		"sqlite:/var/lib/a@b/issuer.db":      "sqlite:/var/lib/a@b/issuer.db",
+		"postgres://db/signet":               "postgres://db/signet",
+		"postgres://signet:hunter2@db/s":     "postgres://xxxxx@db/s",
+		"postgres://a:b@c@db/s?sslmode=x":    "postgres://xxxxx@db/s?sslmode=x",
+		"postgres://db/s?password=hunter2":   "postgres://db/s?password=xxxxx",
+		"postgres://db/s?x=1&PassWord=h&y=2": "postgres://db/s?x=1&PassWord=xxxxx&y=2",
+		"postgres://db/s?sslpassword=ab&z":   "postgres://db/s?sslpassword=xxxxx&z",
+		"postgres://db/s?pass%77ord=hunter2": "postgres://db/s?pass%77ord=xxxxx",
+		"postgres://db/s?%zz=hunter2":        "postgres://db/s?%zz=xxxxx",
+		"postgres://a:hun/ter2@db/s":         "postgres://xxxxx@db/s",
+		"host=db password=hunter2 port=1":    "host=db password=xxxxx port=1",
+	} {
+		if got := config.Redact(value); got != want {
+			t.Errorf("Redact(%q) = %q, want %q", value, got, want)
+		}
 	}
 }

@@ -27,7 +27,15 @@ type Settings struct {
 	TLSCert       string // file of the certificate with its chain; empty: plain HTTP
 	TLSKey        string // file of its private key
 	KeysDir       string // directory of the signing keys
-	Registry      string // file of clients and resources; empty: the development registry
+	Registry      string // file of clients and resources; empty: they are in the database
+	Database      string // where it is; empty: DatabaseURL tells
+	MasterKeyFile string // seals signing keys in the database; empty: they are in KeysDir
+
+	DatabasePasswordFile string        // PostgreSQL's password
+	DatabaseConnections  int           // the most that are open at once
+	DatabaseMaxStale     time.Duration // how long clients in memory are served while it is away
+	InsecureDatabase     bool          // PostgreSQL over a network without TLS that proves who it is
+	ClientsCacheSize     int           // how many clients of the database are held in memory
 
 	ClientsJWKSNetworks []netip.Prefix // where a client's jwks_uri may point to, besides public addresses
 	TrustedProxies      []netip.Prefix // whose word is taken for where a request comes from
@@ -67,7 +75,19 @@ func Bind(flags *pflag.FlagSet) *Settings {
 		"header in which they name the caller's address; one that they overwrite")
 	flags.StringVar(&s.KeysDir, "keys-dir", filepath.Join("keys", "local", "issuer"), "directory of the signing keys")
 	flags.StringVar(&s.Registry, "registry", "",
-		"YAML file of clients and resources\n(default: a registry for development, on loopback only)")
+		"YAML file of clients and resources\n"+
+			"(default: those in the database; without any there, and on loopback, two for development)")
+	flags.StringVar(&s.Database, "database", "",
+		"sqlite:PATH, or postgres://USER@HOST/NAME for several issuers\n(default: sqlite: and --keys-dir with .db at its end)")
+	flags.StringVar(&s.DatabasePasswordFile, "database-password-file", "", "file with PostgreSQL's password")
+	flags.IntVar(&s.DatabaseConnections, "database-connections", 8, "connections to the database, at most")
+	flags.DurationVar(&s.DatabaseMaxStale, "database-max-stale", 5*time.Minute,
+		"how long clients in memory get tokens while the database is away:\nas long as a disabled one may")
+	flags.BoolVar(&s.InsecureDatabase, "insecure-database", false,
+		"INSECURE: speak to PostgreSQL over a network without TLS that proves who it is")
+	flags.StringVar(&s.MasterKeyFile, "master-key-file", "",
+		"file of the master key that seals signing keys in the database;\nwithout it they are files in --keys-dir")
+	flags.IntVar(&s.ClientsCacheSize, "clients-cache-size", 20_000, "clients of the database that are held in memory, at most")
 	flags.Var((*networks)(&s.ClientsJWKSNetworks), "clients-jwks-networks",
 		"networks that a client's jwks_uri may point to, besides public addresses")
 	flags.DurationVar(&s.RotateEvery, "keys-rotate-every", 30*24*time.Hour, "how long each key signs")
@@ -101,17 +121,13 @@ func (s *Settings) Check() error {
 	if s.Issuer != "" {
 		if err := checkIssuer(s.Issuer); err != nil {
 			problem("--issuer %q: %w", Redact(s.Issuer), err)
-		} else if s.Registry == "" && strings.HasPrefix(s.Issuer, "https://") {
-			problem("the development registry is for loopback only, and --issuer is %q: give a --registry", s.Issuer)
 		}
 	} else if isOpen(s.Listen) {
 		problem("--issuer is needed when --listen %q is not loopback", s.Listen)
 	}
-	if s.Registry == "" && isOpen(s.Listen) {
-		problem("the development registry is for loopback only, and --listen is %q: give a --registry", s.Listen)
-	}
 	s.checkListeners(problem)
 	s.checkLimits(problem)
+	s.checkDatabase(problem)
 	if s.RotateEvery < time.Second || s.RotateEvery%time.Second != 0 {
 		problem("--keys-rotate-every %v is not in whole seconds, 1s or more", s.RotateEvery)
 	}
@@ -134,6 +150,35 @@ func (s *Settings) Check() error {
 		problem("--log-format %q is not text, json or auto", s.LogFormat)
 	}
 	return errors.Join(problems...)
+}
+
+// DatabaseURL is where the database is.
+func (s *Settings) DatabaseURL() string {
+	if s.Database == "" {
+		return "sqlite:" + filepath.Clean(s.KeysDir) + ".db"
+	}
+	return s.Database
+}
+
+// MayDevelop reports whether the registry for development may be served: to nobody else than this machine.
+func (s *Settings) MayDevelop() bool {
+	return s.Registry == "" && !strings.HasPrefix(s.Issuer, "https://") && !isOpen(s.Listen)
+}
+
+func (s *Settings) checkDatabase(problem func(string, ...any)) {
+	if s.DatabaseConnections < 3 || s.DatabaseConnections > 1000 {
+		problem("--database-connections %d is not from 3 to 1000", s.DatabaseConnections)
+	}
+	if s.DatabaseMaxStale < 0 || s.DatabaseMaxStale > 24*time.Hour {
+		problem("--database-max-stale %v is not from 0s to 24h", s.DatabaseMaxStale)
+	}
+	if s.ClientsCacheSize < 1 || s.ClientsCacheSize > 10_000_000 {
+		problem("--clients-cache-size %d is not from 1 to 10000000", s.ClientsCacheSize)
+	}
+	if s.MasterKeyFile == "" && strings.HasPrefix(s.Database, "postgres") {
+		problem("--master-key-file is needed with PostgreSQL, where signing keys are kept for all issuers, and never unsealed: " +
+			"make it with issuer master-key generate FILE")
+	}
 }
 
 // checkListeners reports a listener that is none or that others could read, and half of a TLS certificate.
@@ -230,10 +275,23 @@ func checkIssuer(issuer string) error {
 	return nil
 }
 
-// Redact returns a value without the user and password that an address in it may have.
-func Redact(value string) string { return userInfo.ReplaceAllString(value, "//xxxxx@") }
+// Redact returns a value without the user and the passwords that an address in it may have, well-formed or not.
+func Redact(value string) string {
+	value = userInfo.ReplaceAllString(value, "//xxxxx@")
+	return parameter.ReplaceAllStringFunc(value, func(text string) string {
+		name, _, _ := strings.Cut(text, "=")
+		plain, err := url.QueryUnescape(name)
+		if err != nil || strings.Contains(strings.ToLower(plain), "pass") {
+			return name + "=xxxxx"
+		}
+		return text
+	})
+}
 
-var userInfo = regexp.MustCompile(`//[^/]*@`)
+var (
+	userInfo  = regexp.MustCompile(`//.*@`)
+	parameter = regexp.MustCompile(`[^?&#\s]+=[^&#\s]*`)
+)
 
 var (
 	plainHost    = regexp.MustCompile(`^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]*)?$`)

@@ -84,7 +84,13 @@ listen: 127.0.0.1:1
 private: {listen: '127.0.0.1:2'}
 tls: {cert: c.pem, key: k.pem}
 trusted: {proxies: [10.0.0.0/8, 192.0.2.7], proxy_header: X-Real-IP}
-clients: {jwks_networks: 'fd00::/8,127.0.0.1'}
+clients: {jwks_networks: 'fd00::/8,127.0.0.1', cache_size: 4}
+database: postgres://signet@db/signet
+database_password_file: p
+database_connections: 5
+database_max_stale: 6s
+insecure_database: true
+master_key_file: m
 limit: {address_rate: 1, client_rate: 2, in_flight: 3}
 keys: {dir: a, rotate_every: 48h, publish_ahead: 6h, retention: 2h}
 registry: b
@@ -107,7 +113,9 @@ log:
 		TLSCert: "c.pem", TLSKey: "k.pem", TrustedProxyHeader: "X-Real-IP",
 		TrustedProxies:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
 		ClientsJWKSNetworks: []netip.Prefix{netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("127.0.0.1/32")},
-		LimitAddressRate:    1, LimitClientRate: 2, LimitInFlight: 3,
+		Database:            "postgres://signet@db/signet", DatabasePasswordFile: "p", DatabaseConnections: 5, DatabaseMaxStale: 6 * time.Second,
+		InsecureDatabase: true, MasterKeyFile: "m", ClientsCacheSize: 4,
+		LimitAddressRate: 1, LimitClientRate: 2, LimitInFlight: 3,
 		LogFormat: "json", LogLevel: -4,
 	}
 	if diff := cmp.Diff(want, *s, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {

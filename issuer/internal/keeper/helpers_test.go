@@ -41,6 +41,7 @@ var policy = keys.Policy{RotateEvery: 30 * day, PublishAhead: day, Retention: re
 type house struct {
 	t      *testing.T
 	dir    keys.Directory
+	bad    *damaged // what stands before dir for keepers and operators; nil: nothing
 	clock  *keystest.Clock
 	uptime *atomic.Int64 // a time.Duration
 	log    *logbook
@@ -49,7 +50,7 @@ type house struct {
 // newHouse returns a house whose directory is empty.
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	return &house{t, keys.Directory(t.TempDir()), keystest.NewClock(), new(atomic.Int64), new(logbook)}
+	return &house{t: t, dir: keys.Directory(t.TempDir()), clock: keystest.NewClock(), uptime: new(atomic.Int64), log: new(logbook)}
 }
 
 // newRing returns a house with a key of each algorithm that signs for ten days.
@@ -67,6 +68,14 @@ func newPair(t *testing.T) (h *house, active, standby string) {
 	t.Helper()
 	h = newHouse(t)
 	return h, h.add(keys.ES256, -10*day), h.add(keys.ES256, 20*day)
+}
+
+// store is what keepers and operators see.
+func (h *house) store() keeper.Store {
+	if h.bad != nil {
+		return h.bad
+	}
+	return h.dir
 }
 
 // name is that of a file whose key signs so long after now.
@@ -122,7 +131,7 @@ func (h *house) leap(d time.Duration) { h.clock.Advance(d) }
 
 func (h *house) config() keeper.Config {
 	return keeper.Config{
-		Dir:    h.dir,
+		Store:  h.store(),
 		Policy: policy,
 		Log:    slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:    h.clock.Now,
@@ -145,7 +154,7 @@ func (h *house) look(k *keeper.Keeper) {
 }
 
 func (h *house) operator() keeper.Operator {
-	return keeper.Operator{Dir: h.dir, Policy: policy, Now: h.clock.Now}
+	return keeper.Operator{Store: h.store(), Policy: policy, Now: h.clock.Now}
 }
 
 // files is the directory: the kid of each file, or what else it is.

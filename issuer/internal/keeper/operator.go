@@ -3,7 +3,6 @@ package keeper
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"example.com/signet/keys"
@@ -17,10 +16,10 @@ var (
 	ErrNotWanted      = errors.New("no resource wants this algorithm")
 )
 
-// Operator changes a ring at a person's word, through the files alone: a running issuer sees the change as any other.
-// Each method holds the directory's lock, and stops at any step with a ring that loads.
+// Operator changes a ring at a person's word, through the store alone: a running issuer sees the change as any other.
+// Each method holds the lock, and stops at any step with a ring that loads.
 type Operator struct {
-	Dir    keys.Directory
+	Store  Store
 	Policy keys.Policy
 	Now    func() time.Time // nil: time.Now
 }
@@ -32,25 +31,23 @@ func (o Operator) now() time.Time {
 	return o.Now()
 }
 
-// change reads the ring, nil when there are no keys, and lets do change the directory, under its lock.
-func (o Operator) change(do func(*keys.Ring) error) error {
-	unlock, err := o.Dir.Lock()
+// locked runs do while nobody else changes the store.
+func (o Operator) locked(do func() error) error {
+	unlock, err := o.Store.Lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	ring, err := o.Dir.Read()
-	if err != nil && !errors.Is(err, keys.ErrNoKeys) {
-		return err
-	}
-	return do(ring)
+	return do()
 }
 
-// changeKeys is change where there are keys; without any it is a [keys.ErrNoKeys].
-func (o Operator) changeKeys(do func(*keys.Ring) error) error {
-	return o.change(func(ring *keys.Ring) error {
-		if ring == nil {
-			return fmt.Errorf("%w in %s", keys.ErrNoKeys, o.Dir)
+// change reads the ring, nil when there are no keys, and lets do change the store, under its lock. With a damaged key
+// nothing is done: it has to be given up first.
+func (o Operator) change(do func(*keys.Ring) error) error {
+	return o.locked(func() error {
+		ring, err := o.Store.Read()
+		if errors.Is(err, keys.ErrDamaged) || (err != nil && !errors.Is(err, keys.ErrNoKeys)) {
+			return err
 		}
 		return do(ring)
 	})
@@ -59,7 +56,7 @@ func (o Operator) changeKeys(do func(*keys.Ring) error) error {
 // Generate makes the key of alg that the schedule misses: the first, which signs at once, or a standby. It makes the
 // directory too. When none is missing, the error is an [ErrNothingMissing].
 func (o Operator) Generate(alg keys.Algorithm) (made keys.RingKey, err error) {
-	if err := os.MkdirAll(string(o.Dir), 0o700); err != nil {
+	if err := o.Store.Make(); err != nil {
 		return keys.RingKey{}, err
 	}
 	err = o.change(func(ring *keys.Ring) error {
@@ -83,13 +80,13 @@ func (o Operator) add(alg keys.Algorithm, signsFrom time.Time) (keys.RingKey, er
 		return keys.RingKey{}, err
 	}
 	k := keys.RingKey{Key: key, SignsFrom: signsFrom, PublishedAt: o.now()}
-	return k, o.Dir.Add(k)
+	return k, o.Store.Add(k)
 }
 
 // Import takes a key from elsewhere into the ring: as the first of its algorithm, which signs at once, or as the last
-// standby, a full period after the one before it. It makes the directory too. A key that is there is a [keys.ErrTaken].
+// standby, a full period after the one before it. It makes the store too. A key that is there is a [keys.ErrTaken].
 func (o Operator) Import(key *keys.PrivateKey) (imported keys.RingKey, err error) {
-	if err := os.MkdirAll(string(o.Dir), 0o700); err != nil {
+	if err := o.Store.Make(); err != nil {
 		return keys.RingKey{}, err
 	}
 	err = o.change(func(ring *keys.Ring) error {
@@ -103,7 +100,7 @@ func (o Operator) Import(key *keys.PrivateKey) (imported keys.RingKey, err error
 				imported.SignsFrom = k.SignsFrom.Add(o.Policy.RotateEvery)
 			}
 		}
-		return o.Dir.Add(imported)
+		return o.Store.Add(imported)
 	})
 	return imported, err
 }
@@ -115,12 +112,12 @@ func (o Operator) Rotate(alg keys.Algorithm) (promoted keys.RingKey, err error) 
 		survey := o.Policy.SurveyOf(ring, alg, o.now())
 		standby := survey.Standby()
 		if standby == nil {
-			return &hinted{fmt.Errorf("%w: %s", ErrNoStandby, alg), "make one: issuer keys generate --alg " + string(alg)}
+			return keys.WithHint(fmt.Errorf("%w: %s", ErrNoStandby, alg), "make one: issuer keys generate --alg "+string(alg))
 		}
 		if safe := standby.SafeAt; o.now().Before(safe) {
-			return &hinted{
+			return keys.WithHint(
 				fmt.Errorf("%w: verifiers may not have %s yet", ErrTooEarly, standby.Key.ID()),
-				"it is safe from " + safe.UTC().Format(time.RFC3339) + " on; if a key is stolen: issuer keys revoke KID"}
+				"it is safe from "+safe.UTC().Format(time.RFC3339)+" on; if a key is stolen: issuer keys revoke KID")
 		}
 		promoted, err = o.promote(survey)
 		return err
@@ -132,7 +129,7 @@ func (o Operator) Rotate(alg keys.Algorithm) (promoted keys.RingKey, err error) 
 func (o Operator) promote(survey keys.Survey) (keys.RingKey, error) {
 	k := survey.Standby().RingKey
 	k.SignsFrom = o.momentAfter(survey.Active())
-	return k, o.Dir.Move(k.Key.ID(), k.SignsFrom)
+	return k, o.Store.Move(k.Key.ID(), k.SignsFrom)
 }
 
 // momentAfter is this second, or the next one where active signs from this very second.
@@ -144,10 +141,17 @@ func (o Operator) momentAfter(active *keys.KeyStatus) time.Time {
 	return moment
 }
 
-// Revoke deletes a key at once. When it is the one that signs, the standby signs from now on, and a new standby is made;
-// without a standby nothing is done and the error is an [ErrNoStandby].
+// Revoke deletes a key at once, damaged or not. When it is the one that signs, the standby signs from now on, and a new
+// standby is made; without a standby nothing is done and the error is an [ErrNoStandby].
 func (o Operator) Revoke(kid string) error {
-	return o.changeKeys(func(ring *keys.Ring) error {
+	return o.locked(func() error {
+		ring, err := o.Store.Read()
+		if isDamaged(err, kid) {
+			return o.revokeDamaged(ring, kid)
+		}
+		if ring == nil {
+			return err
+		}
 		for _, survey := range o.Policy.Survey(ring, o.now()) {
 			for _, key := range survey.Keys {
 				if key.Key.ID() == kid {
@@ -155,15 +159,46 @@ func (o Operator) Revoke(kid string) error {
 				}
 			}
 		}
-		return &hinted{fmt.Errorf("%w: %.64q", keys.ErrUnknownKID, kid), "issuer keys list shows the kids"}
+		return keys.WithHint(fmt.Errorf("%w: %.64q", keys.ErrUnknownKID, kid), "issuer keys list shows the kids")
 	})
+}
+
+// revokeDamaged deletes a key of which nothing is known but its kid. Where nobody signs without it, the standby does from
+// now on; the ring is nil when there is no other key.
+func (o Operator) revokeDamaged(ring *keys.Ring, kid string) error {
+	surveys := o.Policy.Survey(ring, o.now())
+	for _, survey := range surveys {
+		if survey.Active() == nil {
+			if _, err := o.promote(survey); err != nil {
+				return err
+			}
+		}
+	}
+	if err := o.Store.Remove(kid); err != nil {
+		return err
+	}
+	if len(surveys) == 0 {
+		return noKeysLeft()
+	}
+	for _, survey := range surveys {
+		if err := o.fill(survey.Algorithm); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noKeysLeft is when damaged keys were given up, and there were no others: of which algorithm they were nobody knows.
+func noKeysLeft() error {
+	return keys.WithHint(fmt.Errorf("%w are left; a running issuer signs with those from before", keys.ErrNoKeys),
+		"make new ones at once: issuer keys generate --alg ES256, or RS256, or both")
 }
 
 func (o Operator) revoke(survey keys.Survey, key keys.KeyStatus) error {
 	if key.State == keys.Active {
 		if survey.Standby() == nil {
-			return &hinted{fmt.Errorf("%w of %s", ErrNoStandby, key.Key.ID()),
-				"make one first: issuer keys generate --alg " + string(survey.Algorithm) + "; or replace all: issuer keys revoke --all"}
+			return keys.WithHint(fmt.Errorf("%w of %s", ErrNoStandby, key.Key.ID()),
+				"make one first: issuer keys generate --alg "+string(survey.Algorithm)+"; or replace all: issuer keys revoke --all")
 		}
 		promoted, err := o.promote(survey)
 		if err != nil {
@@ -171,7 +206,7 @@ func (o Operator) revoke(survey keys.Survey, key keys.KeyStatus) error {
 		}
 		time.Sleep(promoted.SignsFrom.Sub(o.now())) // at most a second: so that there is always a key that signs
 	}
-	if err := o.Dir.Remove(key.Key.ID()); err != nil {
+	if err := o.Store.Remove(key.Key.ID()); err != nil {
 		return err
 	}
 	return o.fill(survey.Algorithm)
@@ -179,20 +214,32 @@ func (o Operator) revoke(survey keys.Survey, key keys.KeyStatus) error {
 
 // fill makes the standby that is missing.
 func (o Operator) fill(alg keys.Algorithm) error {
-	ring, err := o.Dir.Read()
-	if err != nil {
+	ring, err := o.Store.Read()
+	if ring == nil {
 		return err
 	}
 	if missing := o.Policy.SurveyOf(ring, alg, o.now()).Make; !missing.IsZero() {
-		_, err = o.add(alg, missing)
+		_, err := o.add(alg, missing)
+		return err
 	}
-	return err
+	return nil
 }
 
-// RevokeAll replaces every key: new ones sign at once, with a standby each, and all others are deleted. It is for a
-// stolen host or directory.
+// RevokeAll replaces every key: new ones sign at once, with a standby each, and all others are deleted, damaged ones too.
+// It is for a stolen host or store.
 func (o Operator) RevokeAll() error {
-	return o.changeKeys(func(ring *keys.Ring) error {
+	return o.locked(func() error {
+		removed, err := o.removeDamaged()
+		if err != nil {
+			return err
+		}
+		ring, err := o.Store.Read()
+		if removed && errors.Is(err, keys.ErrNoKeys) {
+			return noKeysLeft()
+		}
+		if err != nil {
+			return err
+		}
 		for _, survey := range o.Policy.Survey(ring, o.now()) {
 			if err := o.replaceAll(survey); err != nil {
 				return err
@@ -200,6 +247,22 @@ func (o Operator) RevokeAll() error {
 		}
 		return nil
 	})
+}
+
+// removeDamaged reports whether there were any.
+func (o Operator) removeDamaged() (removed bool, err error) {
+	_, err = o.Store.Read()
+	var damaged *keys.DamagedError
+	if !errors.As(err, &damaged) {
+		return false, nil
+	}
+	for _, kid := range damaged.KeyIDs {
+		if err := o.Store.Remove(kid); err != nil {
+			return removed, err
+		}
+		removed = true
+	}
+	return removed, nil
 }
 
 // replaceAll adds before it removes: at every moment there is a key that signs.
@@ -210,7 +273,7 @@ func (o Operator) replaceAll(survey keys.Survey) error {
 	}
 	time.Sleep(signsFrom.Sub(o.now()))
 	for _, key := range survey.Keys {
-		if err := o.Dir.Remove(key.Key.ID()); err != nil {
+		if err := o.Store.Remove(key.Key.ID()); err != nil {
 			return err
 		}
 	}

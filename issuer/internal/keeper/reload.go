@@ -3,67 +3,69 @@ package keeper
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"example.com/signet/keys"
 )
 
-// Why a directory that can be read is not taken over. The ring from before is served until it is mended.
+// Why keys that can be read are not taken over. The ring from before is served until it is mended.
 var (
 	ErrReplaced = errors.New("a key file holds another key than before")
 	ErrEarly    = errors.New("a key would sign before verifiers have it")
 	ErrInactive = errors.New("no key would sign")
 )
 
-// hinted is an error that knows what its reader should do next.
-type hinted struct {
-	error
-	hint string
-}
-
-func (h *hinted) Unwrap() error { return h.error }
-func (h *hinted) Hint() string  { return h.hint }
-
-// reload reads the directory if it is not as it was. When it cannot be read, or would break verifiers, the ring stays as
-// it is.
+// reload reads the keys if they are not as they were. When they cannot be read, or would break verifiers, the ring stays
+// as it is.
 func (k *Keeper) reload() error {
-	state, err := k.cfg.Dir.State()
+	state, err := k.cfg.Store.State()
 	if err != nil {
 		return err
 	}
 	if state == k.seen {
 		return nil
 	}
-	read, err := k.cfg.Dir.Read()
-	if err != nil {
-		return err
+	read, damage := k.cfg.Store.Read()
+	if read == nil {
+		return damage
 	}
-	ring, err := remember(k.Ring(), read)
+	ring, err := remember(k.Ring(), read, damage)
 	if err != nil {
 		return err
 	}
 	if err := k.mayReplace(k.Ring(), ring); err != nil {
 		return err
 	}
-	k.seen = state // of before the reading: a change in between is seen the next time
+	k.seen, k.damage = state, damage // the state of before the reading: a change in between is seen the next time
 	k.ring.Store(ring)
+	clear(k.occupied)
 	return nil
 }
 
-// remember returns ring with each key published since it first was, as far as the ring from before knows: files that are
-// laid anew, as Kubernetes does with a secret, look younger than their keys are.
-func remember(before, ring *keys.Ring) (*keys.Ring, error) {
+// remember returns ring as far as the ring from before knows better. Each key is published since it first was: files that
+// are laid anew, as Kubernetes does with a secret, look younger than their keys are. And a key that was good before and is
+// damaged now is kept.
+func remember(before, ring *keys.Ring, damage error) (*keys.Ring, error) {
+	all := ring.Keys()
 	since := make(map[string]time.Time)
 	for _, key := range before.Keys() {
 		since[key.Key.ID()] = key.PublishedAt
+		if isDamaged(damage, key.Key.ID()) {
+			all = append(all, key)
+		}
 	}
-	all := ring.Keys()
 	for i, key := range all {
 		if known, ok := since[key.Key.ID()]; ok && known.Before(key.PublishedAt) {
 			all[i].PublishedAt = known
 		}
 	}
 	return keys.NewRing(all...)
+}
+
+func isDamaged(damage error, kid string) bool {
+	var damaged *keys.DamagedError
+	return errors.As(damage, &damaged) && slices.Contains(damaged.KeyIDs, kid)
 }
 
 // mayReplace reports whether verifiers that know the ring from before can follow to the other one.
@@ -81,8 +83,8 @@ func (k *Keeper) mayFollow(before, after keys.Survey) error {
 		for _, key := range after.Keys {
 			if key.SignsFrom.Equal(old.SignsFrom) && key.Key.ID() != old.Key.ID() && !inTime(key) {
 				name := keys.FileName(before.Algorithm, old.SignsFrom)
-				return &hinted{fmt.Errorf("%w: %s was %s and is %s", ErrReplaced, name, old.Key.ID(), key.Key.ID()),
-					"put the old key back; a new one comes in with: issuer keys import FILE"}
+				return keys.WithHint(fmt.Errorf("%w: %s was %s and is %s", ErrReplaced, name, old.Key.ID(), key.Key.ID()),
+					"put the old key back; a new one comes in with: issuer keys import FILE")
 			}
 		}
 	}
@@ -91,14 +93,14 @@ func (k *Keeper) mayFollow(before, after keys.Survey) error {
 	case was == nil:
 		return nil
 	case is == nil:
-		return &hinted{fmt.Errorf("%w: %s", ErrInactive, before.Algorithm),
-			"put the key " + was.Key.ID() + " back, under a name whose moment has passed"}
+		return keys.WithHint(fmt.Errorf("%w: %s", ErrInactive, before.Algorithm),
+			"put the key "+was.Key.ID()+" back, under a name whose moment has passed")
 	case is.Key.ID() == was.Key.ID() || !holds(after, was.Key.ID()): // in place of a key that is gone, at once
 		return nil
 	}
 	if safe := is.SafeAt; k.cfg.Now().Before(safe) {
-		return &hinted{fmt.Errorf("%w: %s is published since %v only", ErrEarly, is.Key.ID(), is.PublishedAt.UTC()),
-			"rename its file to sign later: " + keys.FileName(after.Algorithm, safe.Add(time.Second))}
+		return keys.WithHint(fmt.Errorf("%w: %s is published since %v only", ErrEarly, is.Key.ID(), is.PublishedAt.UTC()),
+			"rename its file to sign later: "+keys.FileName(after.Algorithm, safe.Add(time.Second)))
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Errorf("open to others: %v", err)
 	}
 	cfg := h.config()
-	cfg.Dir = keys.Directory(h.path("es256-20261101T000000Z.pem"))
+	cfg.Store = keys.Directory(h.path("es256-20261101T000000Z.pem"))
 	if _, err := keeper.Open(cfg); err == nil {
 		t.Error("a file is no directory")
 	}

@@ -34,19 +34,19 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 // runs runs a keeper that looks only when it is woken, and returns what wakes it. The test ends with it.
-func (h *house) runs(k *keeper.Keeper) (wake chan<- os.Signal) {
+func (h *house) runs(k *keeper.Keeper) (wake chan<- struct{}) {
 	ctx, cancel := context.WithCancel(context.Background())
-	hup := make(chan os.Signal)
+	woken := make(chan struct{})
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		k.Run(ctx, hup)
+		k.Run(ctx, woken)
 	}()
 	h.t.Cleanup(func() {
 		cancel()
 		<-ended
 	})
-	return hup
+	return woken
 }
 
 func (h *house) slow() *keeper.Keeper {
@@ -66,7 +66,7 @@ func TestRunLooksWhenWoken(t *testing.T) {
 	eventually(t, "looks at once", func() bool { return len(k.Ring().Keys()) == 2 })
 	h.add(keys.ES256, 50*day)
 	select {
-	case wake <- syscall.SIGHUP: // taken only once Run waits
+	case wake <- struct{}{}: // taken only once Run waits
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody hears what wakes it")
 	}
@@ -113,13 +113,13 @@ func TestDefaults(t *testing.T) {
 	h := newHouse(t)
 	key := newKey(t, keys.ES256)
 	h.must(h.dir.Add(keys.RingKey{Key: key, SignsFrom: time.Now().Add(-time.Minute)}))
-	k, err := keeper.Open(keeper.Config{Dir: h.dir, Policy: policy, Log: slog.New(slog.DiscardHandler)})
+	k, err := keeper.Open(keeper.Config{Store: h.dir, Policy: policy, Log: slog.New(slog.DiscardHandler)})
 	h.must(err)
 	h.look(k)
 	if survey := k.Survey()[0]; survey.Active().Key.ID() != key.ID() || survey.Standby() == nil {
 		t.Errorf("got %+v", survey)
 	}
-	o := keeper.Operator{Dir: h.dir, Policy: policy}
+	o := keeper.Operator{Store: h.dir, Policy: policy}
 	if _, err := o.Rotate(keys.ES256); !errors.Is(err, keeper.ErrTooEarly) {
 		t.Errorf("got %v", err)
 	}
@@ -206,7 +206,7 @@ func fullDisk() int {
 	signal.Ignore(syscall.SIGXFSZ)
 	limit := syscall.Rlimit{Cur: 16, Max: 16}
 	dir := keys.Directory(os.Getenv("CHILD_DIR"))
-	k, err := keeper.Open(keeper.Config{Dir: dir, Policy: policy, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))})
+	k, err := keeper.Open(keeper.Config{Store: dir, Policy: policy, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))})
 	if err != nil {
 		return 3
 	}
@@ -219,7 +219,7 @@ func fullDisk() int {
 			return 5
 		}
 	}
-	o := keeper.Operator{Dir: dir, Policy: policy}
+	o := keeper.Operator{Store: dir, Policy: policy}
 	if _, err := o.Generate(keys.ES256); !errors.Is(err, syscall.EFBIG) {
 		return 6
 	}

@@ -12,16 +12,16 @@ import (
 // warnAhead is how long before a rotation that cannot happen the log begins to warn of it, and how often it does.
 const warnAhead = 24 * time.Hour
 
-// tend makes the standbys that are missing and removes the keys that are due. The directory is locked meanwhile and read
+// tend makes the standbys that are missing and removes the keys that are due. The store is locked meanwhile and read
 // again first: another keeper may have done it.
 func (k *Keeper) tend() error {
 	if !k.hasWork(k.Survey()) {
 		return nil
 	}
-	if err := k.cfg.Dir.Writable(); err != nil {
+	if err := k.cfg.Store.Writable(); err != nil {
 		return k.leaveToOperator(err)
 	}
-	unlock, err := k.cfg.Dir.Lock()
+	unlock, err := k.cfg.Store.Lock()
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (k *Keeper) hasWork(surveys []keys.Survey) bool {
 
 // missing reports whether a standby is to be made now.
 func (k *Keeper) missing(survey keys.Survey) bool {
-	return !survey.Make.IsZero() && k.cfg.Uptime() >= k.clockGoodFrom
+	return !survey.Make.IsZero() && k.cfg.Uptime() >= k.clockGoodFrom && !survey.Make.Equal(k.occupied[survey.Algorithm])
 }
 
 func (k *Keeper) make(survey keys.Survey) error {
@@ -59,13 +59,14 @@ func (k *Keeper) make(survey keys.Survey) error {
 	if err != nil {
 		return fmt.Errorf("making a standby: %w", err)
 	}
-	err = k.cfg.Dir.Add(keys.RingKey{Key: key, SignsFrom: survey.Make})
-	if errors.Is(err, keys.ErrTaken) { // somebody without our lock was faster, and this will do
+	err = k.cfg.Store.Add(keys.RingKey{Key: key, SignsFrom: survey.Make})
+	if errors.Is(err, keys.ErrTaken) { // somebody without our lock was faster, or a damaged key stands there
+		k.occupied[survey.Algorithm] = survey.Make
 		return nil
 	}
 	var at *fs.PathError
 	if errors.As(err, &at) { // without the path, which is another at each try and would be news to the log
-		return fmt.Errorf("making a standby in %s: %w", k.cfg.Dir, at.Err)
+		return fmt.Errorf("making a standby in %s: %w", k.cfg.Store.String(), at.Err)
 	}
 	return err
 }
@@ -73,7 +74,7 @@ func (k *Keeper) make(survey keys.Survey) error {
 func (k *Keeper) remove(survey keys.Survey) error {
 	var problems []error
 	for _, kid := range k.removable(survey) {
-		problems = append(problems, k.cfg.Dir.Remove(kid))
+		problems = append(problems, k.cfg.Store.Remove(kid))
 	}
 	return errors.Join(problems...)
 }
@@ -115,7 +116,7 @@ func (k *Keeper) watchClock() {
 		"for", k.cfg.Policy.Retention.String())
 }
 
-// leaveToOperator is what there is to do in a directory that cannot be written: say so, a day ahead and every day.
+// leaveToOperator is what there is to do in a store that cannot be written: say so, a day ahead and every day.
 func (k *Keeper) leaveToOperator(cause error) error {
 	now := k.cfg.Now()
 	for _, survey := range k.Survey() {

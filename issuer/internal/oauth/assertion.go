@@ -132,12 +132,12 @@ func (e *Endpoint) checkAssertion(c assertionClaims) *Error {
 
 // spend uses the assertion up. Its id is remembered for as long as the assertion would be accepted.
 func (e *Endpoint) spend(ctx context.Context, clientID string, c assertionClaims) *Error {
-	err := e.cfg.Spent.Spend(ctx, clientID, c.ID, c.Expires.Time().Add(e.cfg.Leeway))
+	first, err := e.cfg.Spent.Spend(ctx, clientID, c.ID, c.Expires.Time().Add(e.cfg.Leeway))
 	switch {
-	case errors.Is(err, ErrSpent):
-		return notAuthenticated(errAssertionReplayed)
 	case err != nil:
 		return unavailable("the client assertion cannot be checked now", err)
+	case !first:
+		return notAuthenticated(errAssertionReplayed)
 	}
 	return nil
 }

@@ -38,7 +38,9 @@ func (e *Endpoint) authenticate(ctx context.Context, a ask, record *Record) (*cl
 	if refused := e.limit(client); refused != nil {
 		return nil, refused
 	}
-	secret.Use(now)
+	if secret.Use(now) {
+		e.cfg.SecretUsed(client.ID, secret.Digest, now)
+	}
 	return client, nil
 }
 

@@ -1,8 +1,8 @@
 package oauth_test
 
 import (
-	"fmt"
 	"testing"
+	"time"
 
 	"example.com/signet/issuer/internal/clients"
 	"example.com/signet/issuer/internal/oauth"
@@ -55,7 +55,9 @@ func BenchmarkSecret(b *testing.B) {
 
 // BenchmarkToken is the whole endpoint but HTTP, for each way of authenticating.
 func BenchmarkToken(b *testing.B) {
-	f := newFixture(b, func(c *oauth.Config) { c.Spent = spentFunc(func() error { return nil }) })
+	f := newFixture(b, func(c *oauth.Config) {
+		c.Spent = spentFunc(func(string, string, time.Time) (bool, error) { return true, nil })
+	})
 	rows := []struct {
 		name    string
 		request oauth.Request
@@ -73,19 +75,5 @@ func BenchmarkToken(b *testing.B) {
 				f.grant(b, row.request)
 			}
 		})
-	}
-}
-
-// BenchmarkSpent is one assertion id in a memory that holds many.
-func BenchmarkSpent(b *testing.B) {
-	clock := keystest.NewClock()
-	spent := oauth.NewMemorySpent(1_000_000, clock.Now)
-	n := 0
-	for b.Loop() {
-		n++
-		clock.Advance(1_000_000) // a thousand a second, so 300,000 are live
-		if err := spent.Spend(b.Context(), "jwt", fmt.Sprint(n), clock.Now().Add(300_000_000_000)); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"time"
 
@@ -48,6 +49,10 @@ type Config struct {
 	// again; zero: not at all. It is safe for concurrent use. Nil: no limit.
 	Limit func(clientID string) (wait time.Duration)
 
+	// SecretUsed hears of the use of a secret, once a minute at most while the client stays in memory. It must not wait
+	// for anything, and is safe for concurrent use. Nil: nobody does.
+	SecretUsed func(clientID string, digest [sha256.Size]byte, at time.Time)
+
 	Now   func() time.Time // nil: time.Now
 	NewID func() string    // makes a token's jti, at least 128 random bits; nil: crypto/rand.Text
 }
@@ -72,6 +77,9 @@ func New(cfg Config) (*Endpoint, error) {
 	}
 	if cfg.NewID == nil {
 		cfg.NewID = rand.Text
+	}
+	if cfg.SecretUsed == nil {
+		cfg.SecretUsed = func(string, [sha256.Size]byte, time.Time) {}
 	}
 	if cfg.Limit == nil {
 		cfg.Limit = func(string) time.Duration { return 0 }

@@ -1,12 +1,12 @@
 package oauth_test
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -170,15 +170,10 @@ func TestNoKeySigns(t *testing.T) {
 	f.refuse(t, withSecret("resource", legacy, "scope", "use"), oauth.ServerError, "no key signs at this time: RS256")
 }
 
-// spentFunc is a memory of assertion ids that a test makes fail.
-type spentFunc func() error
-
-func (s spentFunc) Spend(context.Context, string, string, time.Time) error { return s() }
-
 func TestSpentFails(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(c *oauth.Config) {
-		c.Spent = spentFunc(func() error { return errors.New("disk full") })
+		c.Spent = spentFunc(func(string, string, time.Time) (bool, error) { return false, errors.New("disk full") })
 	})
 	refused := f.refuse(t, withAssertion(f.assertion(t, nil)), oauth.TemporarilyUnavailable, "disk full")
 	if refused.Description != "the client assertion cannot be checked now" {
@@ -187,10 +182,42 @@ func TestSpentFails(t *testing.T) {
 	f.grant(t, withSecret()) // secrets do not need it
 }
 
+// Whatever it says beside an error, nobody gets a token on it.
+func TestSpentFailsAndSaysFirst(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *oauth.Config) {
+		c.Spent = spentFunc(func(string, string, time.Time) (bool, error) { return true, errors.New("timeout") })
+	})
+	f.refuse(t, withAssertion(f.assertion(t, nil)), oauth.TemporarilyUnavailable, "timeout")
+}
+
+// The memory is told once, of an assertion that is good but for that, and for as long as it would be accepted.
+func TestSpentIsTold(t *testing.T) {
+	t.Parallel()
+	type spending struct {
+		client, id string
+		until      time.Time
+	}
+	var told []spending
+	f := newFixture(t, func(c *oauth.Config) {
+		c.Spent = spentFunc(func(client, id string, until time.Time) (bool, error) {
+			told = append(told, spending{client, id, until.UTC()})
+			return true, nil
+		})
+	})
+	f.refuse(t, withAssertion(f.assertion(t, claims{"aud": "other"})), oauth.InvalidClient, causeAudience)
+	f.refuse(t, withAssertion(f.assertion(t, claims{"jti": nil})), oauth.InvalidClient, causeJTI)
+	f.grant(t, withAssertion(f.assertion(t, claims{"exp": f.clock.Now().Add(2 * time.Minute).Unix()})))
+	want := []spending{{"jwt", t.Name(), f.clock.Now().Add(2*time.Minute + leeway)}}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %v\nwant %v", told, want)
+	}
+}
+
 func TestNewNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	full := oauth.Config{Issuer: issuer, Registry: func() oauth.Registry { return f.registry }, Keys: f.ring, Spent: oauth.NewMemorySpent(1, time.Now)}
+	full := oauth.Config{Issuer: issuer, Registry: func() oauth.Registry { return f.registry }, Keys: f.ring, Spent: newSpent(time.Now)}
 	rows := []struct {
 		name   string
 		remove func(*oauth.Config)

@@ -27,6 +27,7 @@ const (
 	api       = "https://api.example.com"
 	legacy    = "urn:example:legacy"
 	plain     = "https://plain.example.com"
+	off       = "https://off.example.com"
 	secret    = "correct-horse-battery-staple"
 	oldSecret = "an-older-horse-battery-staple"
 	oddSecret = "p+s%: /=é"
@@ -37,6 +38,7 @@ const registryYAML = `resources:
   - {audience: 'https://api.example.com', scopes: [read, write, admin]}
   - {audience: 'urn:example:legacy', scopes: [use], algorithm: RS256, token_type: JWT, token_lifetime: 1h}
   - {audience: 'https://plain.example.com', token_lifetime: 1s}
+  - {audience: 'https://off.example.com', enabled: false, scopes: [read]}
 clients:
   - id: jwt
     keys: [{file: es256-other.pub}]
@@ -50,6 +52,7 @@ clients:
       - {resource: 'https://api.example.com', scopes: [read, write], default_scopes: [write, read]}
       - {resource: 'urn:example:legacy', scopes: [use]}
       - {resource: 'https://plain.example.com'}
+      - {resource: 'https://off.example.com', scopes: [read], default_scopes: [read]}
     default_resource: https://api.example.com
   - id: undecided
     secrets: [{sha256: SECRET}]
@@ -57,6 +60,10 @@ clients:
   - id: a.b/c~d@e
     secrets: [{sha256: ODD}]
     allow: [{resource: 'https://plain.example.com'}]
+  - id: off
+    keys: [{file: es256-other.pub}]
+    secrets: [{sha256: SECRET}]
+    allow: [{resource: 'https://off.example.com', scopes: [read], default_scopes: [read]}]
   - id: disabled
     enabled: false
     keys: [{file: es256-other.pub}]
@@ -84,7 +91,7 @@ func newFixture(t testing.TB, change ...func(*oauth.Config)) *fixture {
 		Issuer:   issuer,
 		Registry: func() oauth.Registry { return f.registry },
 		Keys:     f.ring,
-		Spent:    oauth.NewMemorySpent(1000, f.clock.Now),
+		Spent:    newSpent(f.clock.Now),
 		Leeway:   leeway,
 		Now:      f.clock.Now,
 	}

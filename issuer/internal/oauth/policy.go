@@ -32,8 +32,13 @@ func decide(ctx context.Context, client *clients.Client, a ask) (decision, *Erro
 	if err != nil {
 		return decision{}, unavailable("the resource cannot be looked up now", err)
 	}
+	if !resource.Enabled {
+		return decision{}, &Error{Code: InvalidTarget, Description: "the resource is unknown or not allowed", Cause: errResourceDisabled}
+	}
 	return decision{client, a.method, resource, scope}, nil
 }
+
+var errResourceDisabled = errors.New("resource is disabled")
 
 // chooseGrant applies RFC 8707 §2. A token is for one resource: one that is good at several could be passed on by each
 // of them to the others.

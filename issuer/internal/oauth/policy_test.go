@@ -122,6 +122,32 @@ func TestResource(t *testing.T) {
 	})
 }
 
+// A resource that is disabled is, to whoever asks, one that is not there. The log knows better.
+func TestResourceDisabled(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	unknown := f.refuse(t, withSecret("resource", "https://none.example.com"), oauth.InvalidTarget,
+		"the resource is unknown or not allowed")
+	rows := []struct {
+		name    string
+		request oauth.Request
+	}{
+		{"asked for", withSecret("resource", off)},
+		{"asked for, with a scope", withSecret("resource", off, "scope", "read")},
+		{"the only one of a client", oauth.Request{Authorization: basic("off", secret), Form: form()}},
+		{"by an assertion", withAssertion(f.assertion(t, claims{"iss": "off", "sub": "off"}))},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			refused := f.refuse(t, row.request, oauth.InvalidTarget, "resource is disabled")
+			if refused.Description != unknown.Description {
+				t.Errorf("description %q, of an unknown one %q", refused.Description, unknown.Description)
+			}
+		})
+	}
+	f.grant(t, withSecret()) // the client's other resources are served
+}
+
 // What cannot be found out now is the issuer's fault, never the client's.
 func TestLookUpFails(t *testing.T) {
 	t.Parallel()

@@ -42,7 +42,7 @@ func TestAssertionIsSpent(t *testing.T) {
 		// The claims are checked at one moment and the id is spent at a later one; the assertion expires in between.
 		late := keystest.NewClock()
 		late.Advance(time.Minute + leeway)
-		f := newFixture(t, func(c *oauth.Config) { c.Spent = oauth.NewMemorySpent(10, late.Now) })
+		f := newFixture(t, func(c *oauth.Config) { c.Spent = newSpent(late.Now) })
 		f.refuse(t, withAssertion(f.assertion(t, nil)), oauth.InvalidClient, causeReplayed)
 	})
 	t.Run("I26 an assertion that was refused is not spent", func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/signet/issuer/internal/watch"
+	"example.com/signet/keys"
 )
 
 // Certificate is a TLS certificate in two PEM files, read again when they change. A pair that cannot be used changes
@@ -59,7 +60,7 @@ func (c *Certificate) Trouble() error {
 }
 
 // Run looks at the files until ctx ends: every second, and whenever wake says so.
-func (c *Certificate) Run(ctx context.Context, wake <-chan os.Signal) {
+func (c *Certificate) Run(ctx context.Context, wake <-chan struct{}) {
 	watch.Run(ctx, certificatePoll, wake, c.Look)
 }
 
@@ -90,8 +91,8 @@ func (c *Certificate) read() error {
 		return err
 	}
 	if mode := info.Mode().Perm(); mode&0o007 != 0 {
-		return &hinted{fmt.Errorf("reading %s: other users may read the key: mode is %04o", c.keyFile, mode),
-			"if nobody has read it: chmod o= " + c.keyFile + " (otherwise have a new certificate issued)"}
+		return keys.WithHint(fmt.Errorf("reading %s: other users may read the key: mode is %04o", c.keyFile, mode),
+			"if nobody has read it: chmod o= "+c.keyFile+" (otherwise have a new certificate issued)")
 	}
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	switch {
@@ -110,12 +111,3 @@ var (
 	errCertificateExpired = errors.New("the certificate has expired")
 	errCertificateEarly   = errors.New("the certificate is not valid")
 )
-
-// hinted is an error that knows what its reader should do next.
-type hinted struct {
-	error
-	hint string
-}
-
-func (h *hinted) Unwrap() error { return h.error }
-func (h *hinted) Hint() string  { return h.hint }

@@ -21,7 +21,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -377,7 +376,7 @@ func TestCertificateRun(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	ctx, stop := context.WithCancel(t.Context())
-	wake, ended := make(chan os.Signal), make(chan struct{})
+	wake, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		p.Run(ctx, wake)
@@ -387,7 +386,7 @@ func TestCertificateRun(t *testing.T) {
 	p.put(t, p.keyFile, key, 0o600)
 	want := p.clock.Now().Add(2 * time.Hour)
 	for !p.NotAfter().Equal(want) {
-		wake <- syscall.SIGHUP
+		wake <- struct{}{}
 	}
 	stop()
 	<-ended

@@ -222,7 +222,7 @@ func (c *checklist) edge(t *testing.T, change ...func(*server.Config)) *edge {
 			Issuer:   issuer,
 			Registry: func() oauth.Registry { return c.registry },
 			Keys:     cfg.Ring(),
-			Spent:    oauth.NewMemorySpent(10_000, cfg.Now),
+			Spent:    newSpent(cfg.Now),
 			Leeway:   leeway,
 			Now:      cfg.Now,
 		})

@@ -75,7 +75,7 @@ func withEndpoint(t testing.TB, change ...func(*oauth.Config)) func(*server.Conf
 			Issuer:   issuer,
 			Registry: fixed(registryFrom(t, twoClients)),
 			Keys:     c.Ring(),
-			Spent:    oauth.NewMemorySpent(1000, c.Now),
+			Spent:    newSpent(c.Now),
 			Now:      c.Now,
 			NewID:    func() string { return "a-token-id" },
 		}

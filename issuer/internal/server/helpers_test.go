@@ -97,7 +97,7 @@ func (s *site) config(t testing.TB) server.Config {
 		Issuer:   issuer,
 		Registry: fixed(readRegistry(t)),
 		Keys:     ring,
-		Spent:    oauth.NewMemorySpent(100, s.clock.Now),
+		Spent:    newSpent(s.clock.Now),
 		Now:      s.clock.Now,
 	})
 	if err != nil {
@@ -116,7 +116,8 @@ func (s *site) config(t testing.TB) server.Config {
 		},
 		Trouble:  func() error { return nil },
 		Registry: func() server.RegistryStatus { return server.RegistryStatus{Clients: 1, Loaded: s.clock.Now()} },
-		Client:   func(string) (server.ClientStatus, error) { return server.ClientStatus{}, server.ErrNoClient },
+		Database: func(context.Context) error { return nil },
+		Health:   func(context.Context) []server.Health { return nil },
 
 		Addresses: buckets(t, 1000, s.clock.Now),
 		InFlight:  make(limit.Slots, 100),

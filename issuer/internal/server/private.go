@@ -1,29 +1,20 @@
 package server
 
 import (
-	"errors"
+	"fmt"
+	"io"
 	"net/http"
-	"time"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 )
 
-// ClientStatus is what the operator may see of a client.
-type ClientStatus struct {
-	ID      string         `json:"id"`
-	Enabled bool           `json:"enabled"`
-	Secrets []SecretStatus `json:"secrets"`
+// Health is how one part of the issuer is.
+type Health struct {
+	Part    string
+	Trouble error // nil: it is well
+	Detail  string
 }
-
-// SecretStatus is what the operator may see of a secret.
-type SecretStatus struct {
-	SHA256  string    `json:"sha256"`  // its first 8 digits, as the audit trail names it
-	Expires time.Time `json:"expires"` // zero: never
-	LastUse time.Time `json:"last_use"`
-}
-
-// ErrNoClient means that no client has that id.
-var ErrNoClient = errors.New("unknown client")
 
 // privateHandler is for the operator. It serves the JWK Set too, for the commands that wait until a change is served:
 // they find it here whatever the public listener speaks.
@@ -40,20 +31,36 @@ func privateHandler(cfg Config, metrics *metrics) http.Handler {
 	r := chi.NewRouter()
 	r.Method(http.MethodGet, "/metrics", metrics.handler())
 	r.Get(jwksPath, jwksHandler(cfg))
-	r.Get("/clients", func(w http.ResponseWriter, r *http.Request) {
-		status, err := cfg.Client(r.URL.Query().Get("id"))
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusNotFound)
-			return
-		}
-		writeJSON(w, http.StatusOK, status)
-	})
+	r.Get("/readyz", func(w http.ResponseWriter, r *http.Request) { writeHealth(w, r, cfg) })
 	guarded := cfg.Proxies.guard(r)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if probes.Match(chi.NewRouteContext(), r.Method, r.URL.Path) { // probes come from anywhere and learn nothing
+		isVerbose := r.URL.Path == "/readyz" && r.URL.Query().Has("verbose")
+		if !isVerbose && probes.Match(chi.NewRouteContext(), r.Method, r.URL.Path) { // they come from anywhere and learn nothing
 			probes.ServeHTTP(w, r)
 			return
 		}
 		guarded.ServeHTTP(w, r)
 	})
+}
+
+// writeHealth answers /readyz?verbose: a line for each part. Its status is that of /readyz.
+func writeHealth(w http.ResponseWriter, r *http.Request, cfg Config) {
+	var text strings.Builder
+	for _, health := range cfg.Health(r.Context()) {
+		state, detail := "ok", health.Detail
+		if health.Trouble != nil {
+			state, detail = "trouble", strings.ReplaceAll(health.Trouble.Error(), "\n", "; ")
+		}
+		fmt.Fprintf(&text, "%s %s: %s\n", state, health.Part, detail)
+	}
+	status := http.StatusOK
+	if err := cfg.Ready(); err != nil {
+		status = http.StatusServiceUnavailable
+		fmt.Fprintf(&text, "not ready: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	} else {
+		text.WriteString("ready\n")
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text.String())
 }

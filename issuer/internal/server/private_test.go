@@ -34,6 +34,7 @@ func TestPrivate(t *testing.T) {
 		{"ready", "/readyz", nil, 200, "ok\n"},
 		{"stopping", "/readyz", server.ErrStopping, 503, "not ready: stopping\n"},
 		{"no keys", "/readyz", errors.New("no key signs"), 503, "not ready: no key signs\n"},
+		{"nobody's secrets", "/clients?id=billing", nil, 404, "404 page not found\n"},
 		{"nor the token endpoint", "/oauth2/token", nil, 404, "404 page not found\n"},
 	}
 	for _, row := range rows { // in order: they share notReady

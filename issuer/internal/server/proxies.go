@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-
-	"github.com/go-chi/chi/v5/middleware"
 )
 
 // Proxies says which proxies stand before the issuer.
@@ -21,21 +19,6 @@ type Proxies struct {
 
 // forwardedFor is the header that each proxy on the way adds an address to.
 const forwardedFor = "X-Forwarded-For"
-
-// client notes the address that a request comes from. A header is believed from the proxies alone.
-func (p Proxies) client() func(http.Handler) http.Handler {
-	var trusted []string
-	for _, prefix := range p.Trusted {
-		trusted = append(trusted, prefix.String())
-	}
-	switch {
-	case len(trusted) == 0:
-		return middleware.ClientIPFromRemoteAddr
-	case http.CanonicalHeaderKey(p.Header) == forwardedFor:
-		return middleware.ClientIPFromXFF(trusted...)
-	}
-	return middleware.ClientIPFromHeader(p.Header, trusted...)
-}
 
 // guard refuses who comes by another way than the proxies, when there is to be no other way.
 func (p Proxies) guard(next http.Handler) http.Handler {
@@ -52,28 +35,48 @@ func (p Proxies) guard(next http.Handler) http.Handler {
 	})
 }
 
-// addressOf is the address that a request comes from, invalid when a proxy named none. Where a proxy stands among its
-// callers' addresses, and all that it names look like proxies, the last is believed: the one that it saw itself.
+// addressOf is the address that a request comes from, invalid when a proxy named none that can be read. Proxies are believed
+// and nobody else. (chi's middleware has this too, and beside it net/http/pprof, which has no place in an issuer.)
 func (p Proxies) addressOf(r *http.Request) netip.Addr {
-	if address := middleware.GetClientIPAddr(r.Context()); address.IsValid() {
-		return address
-	}
+	peer := peerOf(r)
 	named := r.Header[http.CanonicalHeaderKey(p.Header)]
 	switch {
-	case len(p.Trusted) == 0:
-		return netip.Addr{}
-	case len(named) == 0:
-		return peerOf(r)
+	case len(named) == 0 || !p.trusts(peer):
+		return peer
+	case http.CanonicalHeaderKey(p.Header) == forwardedFor:
+		return p.lastHop(named)
 	}
-	if http.CanonicalHeaderKey(p.Header) != forwardedFor {
-		return netip.Addr{}
+	return parseAddress(named[len(named)-1])
+}
+
+// lastHop is the last of the listed addresses that is no proxy's: what stands before it the caller may have written. Where
+// a proxy stands among its callers' addresses, and all look like proxies, it is the one that the nearest proxy saw itself.
+func (p Proxies) lastHop(lists []string) (nearest netip.Addr) {
+	for _, list := range slices.Backward(lists) {
+		for _, hop := range slices.Backward(strings.Split(list, ",")) {
+			if hop = strings.TrimSpace(hop); hop == "" {
+				continue
+			}
+			address := parseAddress(hop)
+			switch {
+			case !address.IsValid():
+				return nearest
+			case !p.trusts(address):
+				return address
+			case !nearest.IsValid():
+				nearest = address
+			}
+		}
 	}
-	hops := strings.Split(named[len(named)-1], ",")
-	last, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-1]))
+	return nearest
+}
+
+func parseAddress(text string) netip.Addr {
+	address, err := netip.ParseAddr(text)
 	if err != nil {
 		return netip.Addr{}
 	}
-	return last.Unmap().WithZone("")
+	return address.Unmap().WithZone("")
 }
 
 func (p Proxies) trusts(address netip.Addr) bool {

@@ -240,9 +240,12 @@ func TestGuard(t *testing.T) {
 				"token":   d.ask(row.from, forged...).Code,
 				"keys":    serve(d.Public, row.from, "GET", "/.well-known/jwks.json", "", forged...).Code,
 				"metrics": serve(d.Private, row.from, "GET", "/metrics", "", forged...).Code,
+				"health":  serve(d.Private, row.from, "GET", "/readyz?verbose", "", forged...).Code,
 			}
-			if w := serve(d.Private, row.from, "GET", "/livez", "", forged...); w.Code != 200 { // a probe, from anywhere
-				t.Errorf("livez: status %d", w.Code)
+			for _, probe := range []string{"/livez", "/readyz"} { // from anywhere
+				if w := serve(d.Private, row.from, "GET", probe, "", forged...); w.Code != 200 {
+					t.Errorf("%s: status %d", probe, w.Code)
+				}
 			}
 			want := http.StatusForbidden
 			if row.served {

@@ -75,6 +75,7 @@ func TestSeriesFromTheStart(t *testing.T) {
 		`signet_token_requests_in_flight`,
 		`signet_registry_clients`, `signet_registry_loaded_timestamp_seconds`, `signet_registry_trouble`,
 		`signet_tls_certificate_not_after_timestamp_seconds`, `signet_tls_trouble`, `signet_keys_trouble`,
+		`signet_database_trouble`,
 	}
 	for _, alg := range keys.Algorithms() {
 		want = append(want, fmt.Sprintf("signet_tokens_issued_total{alg=%q}", alg))

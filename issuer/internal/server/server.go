@@ -29,13 +29,14 @@ type Config struct {
 	InFlight  limit.Slots                  // how many token requests are worked on at once
 	Proxies   Proxies
 
-	Ready       func() error                          // why the issuer cannot serve; nil when it can
-	Survey      func() []keys.Survey                  // where every key is in its life
-	Trouble     func() error                          // why the keys cannot be kept as they stand; nil when they can
-	Registry    func() RegistryStatus                 // what is known of the registry
-	Client      func(id string) (ClientStatus, error) // what is known of a client
-	Certificate *Certificate                          // of the listeners; nil: they speak plain HTTP
-	Version     string                                // of the program
+	Ready       func() error                   // why the issuer cannot serve; nil when it can
+	Survey      func() []keys.Survey           // where every key is in its life
+	Trouble     func() error                   // why the keys cannot be kept as they stand; nil when they can
+	Registry    func() RegistryStatus          // what is known of the registry
+	Database    func(context.Context) error    // why the database does not answer; nil when it does
+	Health      func(context.Context) []Health // how each part is
+	Certificate *Certificate                   // of the listeners; nil: they speak plain HTTP
+	Version     string                         // of the program
 
 	Log   *slog.Logger
 	Audit *slog.Logger     // takes every token issued and refused
@@ -75,7 +76,7 @@ func New(cfg Config) (Handlers, error) {
 // that path (RFC 8414 §3.1).
 func publicHandler(cfg Config, path string, token http.Handler, metadata http.HandlerFunc) http.Handler {
 	r := chi.NewRouter()
-	r.Use(cfg.Proxies.client(), track(cfg.Log, cfg.Proxies), recoverer(cfg.Log), cfg.Proxies.guard)
+	r.Use(track(cfg.Log, cfg.Proxies), recoverer(cfg.Log), cfg.Proxies.guard)
 	r.Handle(path+tokenPath, token)
 	// The router comes here with every method that it has not heard of, even for a handler of all methods.
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {

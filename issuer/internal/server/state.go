@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"runtime"
 	"time"
 
@@ -34,14 +35,17 @@ var (
 	standbySafeDesc = prometheus.NewDesc("signet_key_standby_safe_seconds",
 		"How long until every verifier has the standby; 0 when they do. Absent without a standby.", []string{"alg"}, nil)
 	troubleDesc = prometheus.NewDesc("signet_keys_trouble",
-		"1 when the key directory cannot be used or kept as it stands; the keys from before are served.", nil, nil)
+		"1 when the keys cannot be used or kept as they stand; those from before are served.", nil, nil)
+
+	databaseDesc = prometheus.NewDesc("signet_database_trouble",
+		"1 when the database does not answer; clients in memory get tokens for a while, client assertions are refused.", nil, nil)
 
 	clientsDesc = prometheus.NewDesc("signet_registry_clients",
-		"Clients in the registry, enabled or not.", nil, nil)
+		"Clients in memory, enabled or not: all of a registry file, those of a database that have asked.", nil, nil)
 	loadedDesc = prometheus.NewDesc("signet_registry_loaded_timestamp_seconds",
 		"When the registry that is served was read.", nil, nil)
 	registryTroubleDesc = prometheus.NewDesc("signet_registry_trouble",
-		"1 when the registry file has a mistake or does not fit; the registry from before is served.", nil, nil)
+		"1 when the registry has a mistake, does not fit or cannot be followed; the one from before is served.", nil, nil)
 
 	notAfterDesc = prometheus.NewDesc("signet_tls_certificate_not_after_timestamp_seconds",
 		"When the TLS certificate expires. Absent without TLS.", nil, nil)
@@ -53,6 +57,9 @@ var (
 func (c stateCollector) Describe(descs chan<- *prometheus.Desc) {
 	prometheus.DescribeByCollect(c, descs)
 }
+
+// scrapeTimeout is how long a scrape waits for the database.
+const scrapeTimeout = time.Second
 
 // gauges takes one value after another to whoever scrapes.
 type gauges chan<- prometheus.Metric
@@ -67,6 +74,9 @@ func (c stateCollector) Collect(metrics chan<- prometheus.Metric) {
 	g.set(buildDesc, 1, c.cfg.Version, runtime.Version())
 	g.set(inFlightDesc, float64(len(c.cfg.InFlight)))
 	c.collectKeys(g)
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	g.set(databaseDesc, flag(c.cfg.Database(ctx)))
 	registry := c.cfg.Registry()
 	g.set(clientsDesc, float64(registry.Clients))
 	g.set(loadedDesc, seconds(registry.Loaded))

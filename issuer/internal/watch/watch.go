@@ -61,7 +61,7 @@ func (f *Files) Changed(state string) bool {
 }
 
 // Run calls look every so often until ctx ends, and with now set whenever wake says so.
-func Run(ctx context.Context, every time.Duration, wake <-chan os.Signal, look func(now bool)) {
+func Run(ctx context.Context, every time.Duration, wake <-chan struct{}, look func(now bool)) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -194,13 +193,13 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	wake, looks, ended := make(chan os.Signal), make(chan bool), make(chan struct{})
+	wake, looks, ended := make(chan struct{}), make(chan bool), make(chan struct{})
 	go func() {
 		defer close(ended)
 		watch.Run(ctx, time.Hour, wake, func(now bool) { looks <- now })
 	}()
 	for range 3 {
-		wake <- syscall.SIGHUP
+		wake <- struct{}{}
 		if now := <-looks; !now {
 			t.Error("a look that was asked for is as any other")
 		}

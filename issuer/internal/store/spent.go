@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Spend records that a client used an assertion id, until the given time, and reports whether it was the first to do so.
+// With that time past, nobody is: an earlier use may be forgotten. With an error, which wraps [ErrAway] or [ErrBusy], or is
+// that of ctx, the id may or may not have been recorded. It waits for one round trip to the database at the most, which it shares with others who
+// come meanwhile.
+func (s *Store) Spend(ctx context.Context, clientID, id string, until time.Time) (first bool, err error) {
+	if !s.cfg.Now().Before(until) {
+		return false, nil
+	}
+	// Client ids have no NUL, so no two pairs join to the same text.
+	whole := until.Add(time.Second - 1).Unix() // no earlier than until
+	return s.spender.spend(ctx, spentID(sha256.Sum256([]byte(clientID+"\x00"+id))), whole)
+}
+
+// spentID is a digest of client and id, so that a row does not depend on what was sent.
+type spentID [sha256.Size]byte
+
+// spender writes ids in batches: what comes while one is on its way goes with the next. Nobody waits for company.
+type spender struct {
+	write func(context.Context, []*spending) error
+
+	most int // how many may wait
+
+	mu      sync.Mutex
+	waiting []*spending // guarded by mu
+	busy    bool        // guarded by mu: somebody writes
+}
+
+// spending is one id on its way. First and err are set before done is closed.
+type spending struct {
+	id    spentID
+	until int64
+
+	done  chan struct{}
+	first bool
+	err   error
+}
+
+// maxBatch is how many ids go with one statement.
+const maxBatch = 128
+
+func (s *spender) spend(ctx context.Context, id spentID, until int64) (bool, error) {
+	one := &spending{id: id, until: until, done: make(chan struct{})}
+	s.mu.Lock()
+	if len(s.waiting) >= s.most {
+		s.mu.Unlock()
+		return false, ErrBusy
+	}
+	s.waiting = append(s.waiting, one)
+	if !s.busy {
+		s.busy = true
+		go s.run()
+	}
+	s.mu.Unlock()
+	select {
+	case <-one.done:
+		return one.first, one.err
+	case <-ctx.Done():
+		return false, fmt.Errorf("recording an assertion id: %w", ctx.Err())
+	}
+}
+
+// run writes until nobody waits.
+func (s *spender) run() {
+	for batch := s.next(); batch != nil; batch = s.next() {
+		ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+		err := s.write(ctx, batch)
+		cancel()
+		for _, one := range batch {
+			one.err = err
+			close(one.done)
+		}
+	}
+}
+
+// next returns the next batch, in which no id comes twice, or nil when nobody waits. An id that is in it already has
+// been used.
+func (s *spender) next() []*spending {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.waiting) > 0 {
+		batch := s.waiting[:min(maxBatch, len(s.waiting))]
+		s.waiting = s.waiting[len(batch):]
+		seen := make(map[spentID]bool, len(batch))
+		unique := batch[:0:0]
+		for _, one := range batch {
+			if seen[one.id] {
+				close(one.done)
+				continue
+			}
+			seen[one.id] = true
+			unique = append(unique, one)
+		}
+		return unique
+	}
+	s.waiting, s.busy = nil, false
+	return nil
+}
+
+// writeSpent records a batch. A row whose time has passed is as good as none.
+func (s *Store) writeSpent(ctx context.Context, batch []*spending) error {
+	byID := make(map[spentID]*spending, len(batch))
+	args := make([]any, 0, 2*len(batch)+1)
+	for _, one := range batch {
+		byID[one.id] = one
+		args = append(args, one.id[:], one.until)
+	}
+	args = append(args, s.cfg.Now().Unix())
+	err := s.rows(ctx, func(scan func(...any) error) error {
+		var raw []byte
+		if err := scan(&raw); err != nil {
+			return err
+		}
+		if one := byID[spentID(raw)]; one != nil {
+			one.first = true
+		}
+		return nil
+	}, "INSERT INTO signet_spent (id, expires_at) VALUES "+placeholders(len(batch), 2)+
+		fmt.Sprintf(" ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at WHERE signet_spent.expires_at <= $%d RETURNING id", len(args)),
+		args...)
+	if err != nil { // what has been reported before it is not committed
+		for _, one := range batch {
+			one.first = false
+		}
+	}
+	return away("recording an assertion id", err)
+}
