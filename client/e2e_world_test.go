@@ -180,11 +180,17 @@ func (p *program) spawn(args []string) {
 	go func() { ended <- cmd.Wait() }()
 }
 
-// run starts the program and learns its addresses from its log.
+// run starts the program and waits until it serves.
 func (p *program) run(args []string) {
 	p.t.Helper()
 	before := len(p.log())
 	p.spawn(args)
+	p.awaitServing(before)
+}
+
+// awaitServing learns the program's addresses from its log, whose first octets are from before its start.
+func (p *program) awaitServing(before int) {
+	p.t.Helper()
 	eventually(p.t, p.name+" serves", func() bool {
 		for line := range strings.Lines(p.log()[before:]) {
 			var entry struct {

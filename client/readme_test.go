@@ -19,6 +19,7 @@ import (
 // home. Only the ports are others, so that the test disturbs nobody.
 func TestREADME(t *testing.T) {
 	r := newReader(t)
+	r.write("registry.yaml", r.only(t, "yaml"))
 	for _, b := range r.blocks {
 		switch {
 		case b.info == "console":
@@ -30,7 +31,6 @@ func TestREADME(t *testing.T) {
 		}
 	}
 	t.Run("the registry is one that the issuer accepts", func(t *testing.T) {
-		r.write("registry.yaml", r.only(t, "yaml"))
 		r.background(0, "go run ./issuer --registry registry.yaml --listen 127.0.0.1:0 --private-listen 127.0.0.1:0 2>registry.log")
 		eventually(t, "the issuer serves", func() bool {
 			log, err := os.ReadFile(filepath.Join(r.dir, "registry.log"))

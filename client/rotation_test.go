@@ -135,7 +135,7 @@ func TestRotationTwoIssuers(t *testing.T) {
 	}
 	sites, programs := startSites(w, front.server.URL)
 	l := newLoad(t, w, front.server.URL, sites)
-	l.leeway, l.again = leeway, tokenLife/3
+	l.leeway, l.again, l.killed = leeway, tokenLife/3, true
 
 	within := shortOr(60 * time.Second)
 	stopWatch := watchRing(t, w.path("keys/issuer"))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -27,6 +28,7 @@ type load struct {
 	key    *keys.PrivateKey
 	leeway time.Duration         // of the resource servers: for as long after its exp is a token valid
 	again  time.Duration         // from one presentation of a token to the next
+	killed bool                  // issuers are: a request for a token may go without an answer, and is made anew
 	sites  map[string][]*program // resource servers by audience
 	client *http.Client
 
@@ -153,6 +155,11 @@ func (l *load) follow(ctx context.Context, audience string, servers []*program) 
 		return
 	}
 	l.noteSigning(k, asked)
+	l.presentToAll(ctx, servers, k)
+}
+
+// presentToAll presents a token to each of the servers, again and again until it ends.
+func (l *load) presentToAll(ctx context.Context, servers []*program, k ticket) {
 	for last := false; ctx.Err() == nil; {
 		for _, server := range servers {
 			l.present(server, k)
@@ -182,16 +189,23 @@ func (l *load) obtain(source *tokens.Source) (ticket, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
 	defer cancel()
 	token, err := source.Token(ctx)
+	for l.killed && errors.Is(err, tokens.ErrUnreachable) && ctx.Err() == nil { // with a new assertion
+		token, err = source.Token(ctx)
+	}
 	if err != nil {
 		l.fail(nil, "", "no token: %v", err)
 		return ticket{}, false
 	}
-	parsed, claims, err := read(token.AccessToken())
+	return l.ticketFor(token.AccessToken())
+}
+
+func (l *load) ticketFor(token string) (ticket, bool) {
+	parsed, claims, err := read(token)
 	if err != nil {
 		l.fail(nil, "", "not a token: %v", err)
 		return ticket{}, false
 	}
-	return ticket{token.AccessToken(), parsed.Header().KeyID, time.Unix(claims.Expires, 0).Add(l.leeway)}, true
+	return ticket{token, parsed.Header().KeyID, time.Unix(claims.Expires, 0).Add(l.leeway)}, true
 }
 
 type times struct {
@@ -495,7 +509,7 @@ func (w *ringWatch) check(t *testing.T, rotateEvery time.Duration, signed map[st
 }
 
 // balancer is what stands before several issuers of one name: it gives each request to one of them, and to another when
-// that one is away or dies meanwhile.
+// that one is away or dies meanwhile. What may have used an assertion up is not sent twice.
 type balancer struct {
 	server   *httptest.Server
 	backends []atomic.Pointer[string] // addresses
@@ -537,8 +551,17 @@ func (b *balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		b.retries.Add(1)
 		problems = append(problems, err)
+		if req.Method == http.MethodPost && !isDialing(err) {
+			break
+		}
 	}
 	return nil, errors.Join(problems...)
+}
+
+// isDialing reports whether nothing was sent yet.
+func isDialing(err error) bool {
+	var failed *net.OpError
+	return errors.As(err, &failed) && failed.Op == "dial"
 }
 
 func (b *balancer) attempt(req *http.Request, body []byte, host string) (*http.Response, error) {
