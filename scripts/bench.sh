@@ -6,15 +6,17 @@ set -eu
 
 usage() {
 	cat <<'END'
-Usage: scripts/bench.sh [--load] [--rounds N] [--write]
+Usage: scripts/bench.sh [--load | --state] [--rounds N] [--write]
 
 Prints Markdown tables of the benchmarks, which take about eight seconds a round, and on Linux of requests over HTTP,
 which take a minute and a half. Only a machine that does nothing else gives figures that mean something.
 
   --load      compare the issuer over HTTP with the least that a token endpoint can do, instead of running benchmarks;
               fifteen seconds a round; on Linux, and only on a machine that does nothing else
-  --rounds N  how often each benchmark runs (default 41; with --load 11)
-  --write     write the tables to scripts/bench/RESULTS.md too; with --load to scripts/bench/LOAD.md
+  --state     compare the issuer on SQLite with itself on PostgreSQL, with 1,000 clients and with 1,000,000, and watch its
+              memory under load for ten minutes; half an hour in all; on Linux, with PostgreSQL installed
+  --rounds N  how often each benchmark runs (default 41; with --load and --state 11)
+  --write     write the tables to scripts/bench/RESULTS.md too; with --load to LOAD.md, with --state to STATE.md there
   -h, --help  show this text
 END
 }
@@ -27,7 +29,7 @@ on_cores='^BenchmarkSeenBefore$'
 modules='github.com/coreos/go-oidc/v3 github.com/golang-jwt/jwt/v5 github.com/MicahParks/keyfunc/v3
 	github.com/auth0/go-jwt-middleware/v3 github.com/lestrrat-go/jwx/v2'
 rounds=
-load=
+mode=benchmarks
 write=
 
 wrong_usage() {
@@ -42,7 +44,8 @@ while [ $# -gt 0 ]; do
 		usage
 		exit 0
 		;;
-	--load) load=yes ;;
+	--load) mode=load ;;
+	--state) mode=state ;;
 	--write) write=yes ;;
 	--rounds)
 		[ -n "${2:-}" ] || wrong_usage '--rounds needs a value'
@@ -53,13 +56,12 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-if [ -n "$load" ]; then
-	: "${rounds:=11}"
-	results=LOAD.md
-else
-	: "${rounds:=41}"
-	results=RESULTS.md
-fi
+case $mode in
+benchmarks) results=RESULTS.md usual=41 ;;
+load) results=LOAD.md usual=11 ;;
+state) results=STATE.md usual=11 ;;
+esac
+: "${rounds:=$usual}"
 case $rounds in
 0* | *[!0-9]*) wrong_usage "not a number of rounds: $rounds" ;;
 esac
@@ -121,12 +123,27 @@ traffic() {
 	"$@"
 }
 
+cpu() {
+	model=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)
+	printf %s "${model:-unknown}"
+}
+
+# The issuers get the last core, PostgreSQL and the load the others.
+compare_state() {
+	go -C scripts/bench test -c -o "$tmp/state.test" ./load
+	set -- "$tmp/state.test" -test.run='^TestState$' -test.timeout=2h -state.report "$tmp/results.md" -state.rounds "$rounds" \
+		-state.clients 1000 -state.large 1000000 -state.scale 1 -state.soak 10m -state.cpu "$(cpu)" -state.date "$date"
+	if command -v taskset >/dev/null && [ "$(nproc)" -gt 1 ]; then
+		set -- taskset -c "0-$(($(nproc) - 2))" "$@" -state.core $(($(nproc) - 1))
+	fi
+	(cd scripts/bench/load && "$@") >&2
+}
+
 # The servers get the last core for themselves and the load comes from the first, where they can be told apart.
 compare_load() {
 	go build -o "$tmp/issuer" ./issuer
 	go -C scripts/bench build -o "$tmp/" ./bare ./load
-	cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)
-	set -- "$tmp/load" -issuer "$tmp/issuer" -bare "$tmp/bare" -cpu "${cpu:-unknown}" -date "$date" -rounds "$rounds"
+	set -- "$tmp/load" -issuer "$tmp/issuer" -bare "$tmp/bare" -cpu "$(cpu)" -date "$date" -rounds "$rounds"
 	if command -v taskset >/dev/null && [ "$(nproc)" -gt 1 ]; then
 		set -- taskset -c 0 "$@" -core $(($(nproc) - 1))
 	fi
@@ -134,11 +151,13 @@ compare_load() {
 }
 
 date=$(date -u +%Y-%m-%d)
-if [ -n "$load" ]; then
-	compare_load >"$tmp/results.md"
-else
+case $mode in
+load) compare_load >"$tmp/results.md" ;;
+state) compare_state ;;
+benchmarks)
 	benchmarks >"$tmp/results.md"
 	[ "$(uname)" != Linux ] || traffic >>"$tmp/results.md"
-fi
+	;;
+esac
 cat "$tmp/results.md"
 [ -z "$write" ] || cp "$tmp/results.md" "$root/scripts/bench/$results"

@@ -78,7 +78,7 @@ func TestLimitFlags(t *testing.T) {
 }
 
 func TestVerify(t *testing.T) {
-	p, _, err := withKey("client")
+	p, err := withKey("client")
 	if err != nil {
 		t.Fatal(err)
 	}

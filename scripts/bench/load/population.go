@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,6 +41,8 @@ type person struct {
 	secret string
 	key    *ecdsa.PrivateKey
 	kid    string
+
+	credential bareClient // what a server knows of it
 }
 
 // bareClient is a client as the bare server reads it.
@@ -51,38 +54,56 @@ type bareClient struct {
 // populate makes clients and writes them into dir, for each server in its own form. Half of them have keys, but no more
 // than [maxKeyClients].
 func populate(dir string, count int) ([]person, error) {
-	file, err := os.Create(filepath.Join(dir, registryFile))
+	people, err := makePeople(count, min(count/2, maxKeyClients))
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	registry := bufio.NewWriter(file)
-	fmt.Fprintf(registry, "resources:\n%s%sclients:\n",
-		resourceYAML(es256Audience, "ES256"), resourceYAML(rs256Audience, "RS256"))
 	forBare := make(map[string]bareClient, count)
-	people := make([]person, count)
-	for i := range people {
-		p := person{id: fmt.Sprintf("client-%06d", i), secret: newSecret()}
-		credential := bareClient{}
-		if i < min(count/2, maxKeyClients) {
-			if p, credential.Key, err = withKey(p.id); err != nil {
-				return nil, err
-			}
-		} else {
-			digest := sha256.Sum256([]byte(p.secret))
-			credential.Digest = digest[:]
-		}
-		writeClient(registry, p.id, credential)
-		people[i], forBare[p.id] = p, credential
-	}
-	if err := registry.Flush(); err != nil {
-		return nil, err
+	for _, p := range people {
+		forBare[p.id] = p.credential
 	}
 	text, err := json.Marshal(forBare)
 	if err != nil {
 		return nil, err
 	}
-	return people, os.WriteFile(filepath.Join(dir, clientsFile), text, 0o600)
+	err = errors.Join(
+		os.WriteFile(filepath.Join(dir, clientsFile), text, 0o600),
+		writeRegistry(filepath.Join(dir, registryFile), people))
+	return people, err
+}
+
+// makePeople makes clients, the first of which have keys and the others secrets.
+func makePeople(count, keyed int) (people []person, err error) {
+	people = make([]person, count)
+	for i := range people {
+		id := fmt.Sprintf("client-%06d", i)
+		if i < keyed {
+			if people[i], err = withKey(id); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		secret := newSecret()
+		digest := sha256.Sum256([]byte(secret))
+		people[i] = person{id: id, secret: secret, credential: bareClient{Digest: digest[:]}}
+	}
+	return people, nil
+}
+
+// writeRegistry writes the issuer's registry.
+func writeRegistry(path string, people []person) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	registry := bufio.NewWriter(file)
+	fmt.Fprintf(registry, "resources:\n%s%sclients:\n",
+		resourceYAML(es256Audience, "ES256"), resourceYAML(rs256Audience, "RS256"))
+	for _, p := range people {
+		writeClient(registry, p.id, p.credential)
+	}
+	return registry.Flush()
 }
 
 func resourceYAML(audience, alg string) string {
@@ -96,18 +117,18 @@ func newSecret() string {
 	return hex.EncodeToString(raw)
 }
 
-// withKey returns a client with a key, and the public half as SubjectPublicKeyInfo.
-func withKey(id string) (person, []byte, error) {
+// withKey returns a client with a key. A server knows the public half, as SubjectPublicKeyInfo.
+func withKey(id string) (person, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return person{}, nil, err
+		return person{}, err
 	}
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
-		return person{}, nil, err
+		return person{}, err
 	}
 	kid, err := thumbprint(&key.PublicKey)
-	return person{id: id, key: key, kid: kid}, der, err
+	return person{id: id, key: key, kid: kid, credential: bareClient{Key: der}}, err
 }
 
 // thumbprint is the kid under which Signet knows the key (RFC 7638 §3).

@@ -32,14 +32,25 @@ var wantedLimits = [][2]string{
 }
 
 func startIssuer(ctx context.Context, s settings, dir string) (*server, error) {
-	keys := filepath.Join(dir, "keys")
+	where := []string{"--keys-dir", filepath.Join(dir, "keys"), "--registry", filepath.Join(dir, registryFile)}
 	for _, alg := range []string{"ES256", "RS256"} {
-		generate := exec.CommandContext(ctx, s.issuer, "keys", "generate", "--alg", alg, "--keys-dir", keys)
-		out, err := generate.CombinedOutput()
-		if err != nil {
-			return nil, fmt.Errorf("making keys: %w: %s", err, out)
+		if err := command(ctx, s, slices.Concat([]string{"keys", "generate", "--alg", alg}, where)...); err != nil {
+			return nil, err
 		}
 	}
+	return startIssuerOn(ctx, s, "Signet", dir, where)
+}
+
+// command runs a command of the issuer's.
+func command(ctx context.Context, s settings, args ...string) error {
+	if out, err := exec.CommandContext(ctx, s.issuer, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("issuer %s: %w: %s", args[0], err, out)
+	}
+	return nil
+}
+
+// startIssuerOn starts an issuer with its keys and its registry where the settings say.
+func startIssuerOn(ctx context.Context, s settings, name, dir string, where []string) (*server, error) {
 	help, err := exec.CommandContext(ctx, s.issuer, "--help").Output()
 	if err != nil {
 		return nil, fmt.Errorf("asking the issuer for its flags: %w", err)
@@ -47,9 +58,8 @@ func startIssuer(ctx context.Context, s settings, dir string) (*server, error) {
 	limits := limitFlags(string(help))
 	args := slices.Concat([]string{s.issuer, "--issuer", issuerID,
 		"--listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0",
-		"--keys-dir", keys, "--registry", filepath.Join(dir, registryFile),
-		"--log-format", "json", "--log-level", "info"}, limits)
-	p, err := process.Start(ctx, process.Command{Name: "Signet", Dir: dir, Core: s.core, Args: args})
+		"--log-format", "json", "--log-level", "info"}, where, limits)
+	p, err := process.Start(ctx, process.Command{Name: name, Dir: dir, Core: s.core, Args: args})
 	if err != nil {
 		return nil, err
 	}

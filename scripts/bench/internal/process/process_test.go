@@ -62,3 +62,14 @@ func TestServerEndsWithItsContext(t *testing.T) {
 		t.Error("it still runs")
 	}
 }
+
+func TestResident(t *testing.T) {
+	p, err := startShell(t, t.Context(), `echo '{"listen":"127.0.0.1:1"}' >&2; exec sleep 60`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	octets, err := p.Resident()
+	if err != nil || octets < 100_000 || octets > 100_000_000 {
+		t.Errorf("a sleeping program has %d octets in memory, %v", octets, err)
+	}
+}
