@@ -7,8 +7,8 @@ usage() {
 Usage: scripts/test.sh [--long]
 
 Checks form (gofmt, vet, staticcheck, modules, shell scripts), then runs every test. It needs Go and openssl; a C
-compiler for the race detector and shellcheck are installed when it runs as root on Debian, nginx is unpacked for as long
-as it runs, and elsewhere they are done without. It writes nothing into the repository.
+compiler for the race detector and shellcheck are installed when it runs as root on Debian, nginx and PostgreSQL are
+unpacked for as long as it runs, and elsewhere they are done without. It writes nothing into the repository.
 
   --long      also run each fuzz target for 30 seconds
   -h, --help  show this text
@@ -147,6 +147,38 @@ unpack_nginx() {
 	PATH=$PATH:$tmp/nginx/usr/sbin
 }
 
+# The tests that need PostgreSQL name themselves as skipped where there is none.
+find_postgresql() { has_postgresql || unpack_postgresql || :; }
+
+has_postgresql() { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1
+
+# unpack_postgresql has Debian's PostgreSQL for this run alone: an installed one would make a cluster and serve it from
+# now on. apt-get knows the release, and which of the libraries are not here. Root's tests run it as another user.
+unpack_postgresql() {
+	has_apt || return 1
+	echo 'unpacking postgresql'
+	server=$(LC_ALL=C apt-cache depends postgresql | awk '$1 == "Depends:" { print $2; exit }')
+	mkdir -p "$tmp/debs/partial" "$tmp/postgresql/bin"
+	apt-get install -y --no-install-recommends --download-only -o Dir::Cache::archives="$tmp/debs" "$server" \
+		>"$tmp/apt.log" 2>&1 </dev/null || return 1
+	for package in "$tmp"/debs/*.deb; do
+		dpkg -x "$package" "$tmp/postgresql" || return 1
+	done
+	wrap_postgresql
+	chmod -R a+rX "$tmp/postgresql" && chmod a+x "$tmp" "$tmp/postgresql/bin"/* || return 1
+	setpriv --reuid=nobody --regid=nogroup --clear-groups "$tmp/postgresql/bin/postgres" --version || return 1
+	PATH=$PATH:$tmp/postgresql/bin
+}
+
+# wrap_postgresql makes a script for each program that shows it the unpacked libraries; no other program is to see them.
+wrap_postgresql() {
+	libraries=$(find "$tmp/postgresql" -path '*/lib/*-linux-gnu*' -prune | paste -s -d : -)
+	for program in "$tmp"/postgresql/usr/lib/postgresql/*/bin/*; do
+		wrapper=$tmp/postgresql/bin/${program##*/}
+		printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "$libraries" "$program" >"$wrapper"
+	done
+}
+
 check_gofmt() {
 	unformatted=$("$(go env GOROOT)/bin/gofmt" -l .) || return 1
 	[ -z "$unformatted" ] || {
@@ -209,7 +241,23 @@ go_skips() {
 	' "$1"
 }
 
-test_bench() { go -C scripts/bench test -count=1 ./...; }
+test_bench() {
+	status=0
+	go -C scripts/bench test -count=1 -v ./... >"$tmp/bench" 2>&1 || status=1
+	grep -E '^(ok|FAIL|\?)[[:space:]]' "$tmp/bench"
+	[ "$status" -eq 0 ] || cat "$tmp/bench"
+	go_skips "$tmp/bench" >>"$tmp/skipped"
+	return "$status"
+}
+
+# check_deploy moves what was skipped to what all steps have skipped.
+check_deploy() {
+	scripts/deploy/check.sh >"$tmp/deploy"
+	status=$?
+	sed -n 's/^skipped: //p' "$tmp/deploy" >>"$tmp/skipped"
+	grep -v '^skipped: ' "$tmp/deploy"
+	return "$status"
+}
 
 # fuzz runs each target in turn. What it finds goes to the testdata of its package, to be kept as a test.
 fuzz() {
@@ -239,6 +287,7 @@ find_programs
 find_compiler
 find_shellcheck
 find_nginx
+find_postgresql
 
 step gofmt check_gofmt
 step 'go vet' check_vet
@@ -246,6 +295,7 @@ step staticcheck check_static
 step modules check_modules
 step 'shell scripts' check_shell
 step 'scripts/bench' test_bench
+step 'scripts/deploy' check_deploy
 stop_if_failed
 
 step "go test${race:+ $race}" run_tests
