@@ -51,7 +51,7 @@ func TestRun(t *testing.T) {
 				time.Sleep(every - 1)
 				synctest.Wait()
 				w.wants("billing", "it")
-				time.Sleep(1)
+				time.Sleep(1 * time.Nanosecond)
 				synctest.Wait()
 				w.wants("billing", "new")
 				time.Sleep(9 * every)

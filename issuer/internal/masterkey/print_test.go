@@ -38,7 +38,7 @@ func TestPrint(t *testing.T) {
 	t.Parallel()
 	ring := parse(t, one)
 	for name, value := range printed(ring.Newest(), ring) {
-		for _, verb := range []rune("vsqxXdotcUebT") {
+		for _, verb := range "vsqxXdotcUebT" {
 			for _, flags := range []string{"%", "%+", "%#", "% "} {
 				format := flags + string(verb)
 				discreet(t, name+" "+format, fmt.Sprintf(format, value))

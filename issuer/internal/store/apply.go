@@ -211,16 +211,32 @@ func (a *application) act(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := a.removeGone(ctx); err != nil {
+		return err
+	}
+	return a.checkGrants(ctx, a.changedResources())
+}
+
+func (a *application) removeGone(ctx context.Context) error {
+	var ids []string
 	for _, d := range a.gone {
-		remove := a.deleteClient
-		if d.Kind == KindResource {
-			remove = a.deleteResource
+		if d.Kind == KindClient {
+			ids = append(ids, d.Object)
 		}
-		if err := remove(ctx, d.Object); err != nil {
+	}
+	for batch := range slices.Chunk(ids, changesAtOnce) {
+		if err := a.deleteClients(ctx, batch...); err != nil {
 			return err
 		}
 	}
-	return a.checkGrants(ctx, a.changedResources())
+	for _, d := range a.gone {
+		if d.Kind == KindResource {
+			if err := a.deleteResource(ctx, d.Object); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (a *application) actOnResources(ctx context.Context) error {

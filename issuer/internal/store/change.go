@@ -74,8 +74,8 @@ func (s *Store) change(ctx context.Context, do func(context.Context, *change) er
 	return away("changing the database", tx.Commit())
 }
 
-// changesAtOnce is how many rows one statement writes: a database bounds its parameters.
-const changesAtOnce = 500
+// changesAtOnce is how many rows one statement writes. A database bounds its parameters, and SQLite looks each up among all.
+const changesAtOnce = 100
 
 // write tells the audit trail and the other issuers.
 func (c *change) write(ctx context.Context) error {

@@ -54,7 +54,9 @@ func TestChanges(t *testing.T) {
 			change(6, 2*time.Hour, actor, store.KindClient, "billing", "client.deleted", ""),
 			change(7, 2*time.Hour, actor, store.KindResource, orders, "resource.deleted", ""),
 		}
-		for since, first := range map[time.Duration]int{-time.Hour: 0, 0: 0, time.Second: 3, time.Hour: 3, 2 * time.Hour: 5, 3 * time.Hour: 7} {
+		for since, first := range map[time.Duration]int{
+			-time.Hour: 0, 0: 0, time.Second: 3, time.Hour: 3, 2 * time.Hour: 5, 3 * time.Hour: 7,
+		} {
 			if diff := cmp.Diff(want[first:], trail(t, s, began.Add(since)), cmp.Comparer(sameChanges)); diff != "" {
 				t.Errorf("since %v, - want + got:\n%s", since, diff)
 			}

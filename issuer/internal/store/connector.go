@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql/driver"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // connector connects for longer than the request that began it may wait. When it has given up, the connection is kept for
@@ -17,10 +19,13 @@ type connector struct {
 	driver.Connector
 	spare      chan driver.Conn
 	connecting chan struct{} // has room for as many as connect at once
+
+	mu     sync.Mutex
+	closed bool // guarded by mu
 }
 
 func newConnector(c driver.Connector, most int) *connector {
-	return &connector{c, make(chan driver.Conn, most), make(chan struct{}, most)}
+	return &connector{Connector: c, spare: make(chan driver.Conn, most), connecting: make(chan struct{}, most)}
 }
 
 type connected struct {
@@ -39,14 +44,10 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 }
 
 func (c *connector) connect(ctx context.Context) (driver.Conn, error) {
-	select {
-	case conn := <-c.spare:
+	if conn := c.takeSpare(ctx); conn != nil {
 		return conn, nil
-	default:
 	}
 	select {
-	case conn := <-c.spare:
-		return conn, nil
 	case c.connecting <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -73,16 +74,39 @@ func (c *connector) connect(ctx context.Context) (driver.Conn, error) {
 	}
 }
 
-func (c *connector) keep(conn driver.Conn) {
-	select {
-	case c.spare <- conn:
-	default:
-		_ = conn.Close()
+// takeSpare returns a spare connection that the server has not ended, or nil.
+func (c *connector) takeSpare(ctx context.Context) driver.Conn {
+	for {
+		select {
+		case conn := <-c.spare:
+			if ours, ok := conn.(*stdlib.Conn); !ok || checkQuiet(ctx, ours.Conn()) == nil {
+				return conn
+			}
+			_ = conn.Close()
+		default:
+			return nil
+		}
 	}
 }
 
-// Close closes what is spare. sql.DB calls it.
+func (c *connector) keep(conn driver.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		select {
+		case c.spare <- conn:
+			return
+		default:
+		}
+	}
+	_ = conn.Close()
+}
+
+// Close closes what is spare, now and later. sql.DB calls it.
 func (c *connector) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
 	for {
 		select {
 		case conn := <-c.spare:

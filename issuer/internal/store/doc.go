@@ -4,7 +4,7 @@
 //
 //	s, err := store.Open(ctx, store.Config{URL: "sqlite:issuer.db", Log: log, Migrate: true})
 //	defer s.Close()
-//	err = s.Spend(ctx, "billing", jti, expires)
+//	first, err := s.Spend(ctx, "billing", jti, expires)
 //
 // Both take the same SQL. What differs is in sqlite.go and postgres.go.
 package store

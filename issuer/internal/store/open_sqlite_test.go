@@ -54,7 +54,9 @@ func TestOpenNotOurs(t *testing.T) {
 		{"a link to a directory", func(t *testing.T, path string) { must(t, os.Symlink(t.TempDir(), path)) }, "not a regular file"},
 	}
 	for _, tt := range tests {
-		for name, change := range map[string]func(*store.Config){"": func(*store.Config) {}, ", to be read": unmigrated, ", of any version": anyVersion} {
+		for name, change := range map[string]func(*store.Config){
+			"": func(*store.Config) {}, ", to be read": unmigrated, ", of any version": anyVersion,
+		} {
 			t.Run(tt.name+name, func(t *testing.T) {
 				db := newSQLite(t)
 				tt.make(t, db.path())
@@ -109,7 +111,9 @@ func TestOpenMakes(t *testing.T) {
 		must(t, err)
 		got[filepath.Base(parent)] = info.Mode().Perm()
 	}
-	want := map[string]os.FileMode{"issuer.db": 0o600, "issuer.db-wal": 0o600, "issuer.db-shm": 0o600, "house": 0o700, "new": 0o700}
+	want := map[string]os.FileMode{
+		"issuer.db": 0o600, "issuer.db-wal": 0o600, "issuer.db-shm": 0o600, "house": 0o700, "new": 0o700,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("- want + got:\n%s", diff)
 	}
@@ -201,7 +205,8 @@ func TestOpenNotWritable(t *testing.T) {
 		status     int
 		words      []string
 	}{
-		{"a directory to be read, and no file", "migrate", 0o500, 0, 1, []string{"making the database: ", "permission denied", elsewhere}},
+		{"a directory to be read, and no file", "migrate", 0o500, 0, 1,
+			[]string{"making the database: ", "permission denied", elsewhere}},
 		{"a file to be read", "migrate", 0o700, 0o400, 1, []string{"making the database: ", elsewhere}},
 		{"a file and a directory to be read", "migrate", 0o500, 0o400, 1, []string{"making the database: ", elsewhere}},
 		{"a directory to be read", "migrate", 0o500, 0o600, 1, []string{"making the database: ", elsewhere}},

@@ -49,9 +49,11 @@ func richClients(now time.Time) []*clients.Client {
 	return []*clients.Client{
 		{
 			ID: "0.a_b~c@d/e-f", Name: `Ünï "quoted" 'single' \ {brace} [list] # : & * 日本語`, Enabled: false,
-			Keys:    keystest.Set(keystest.ES256, keystest.RS256Other),
-			Secrets: []clients.Secret{{Digest: sha256.Sum256([]byte("a"))}, {Digest: sha256.Sum256([]byte("b")), Expires: now.Add(time.Hour)}},
-			Grants:  grants, Default: invoices,
+			Keys: keystest.Set(keystest.ES256, keystest.RS256Other),
+			Secrets: []clients.Secret{
+				{Digest: sha256.Sum256([]byte("a"))}, {Digest: sha256.Sum256([]byte("b")), Expires: now.Add(time.Hour)},
+			},
+			Grants: grants, Default: invoices,
 		},
 		{ID: "publisher", Enabled: true, JWKSURI: "https://client.example.com/jwks?a=b", Grants: grants},
 		{ID: "NULL", Name: "null", Enabled: true, Keys: keystest.Set(keystest.RS256), Grants: grants[:1], Default: orders},

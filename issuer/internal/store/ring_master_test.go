@@ -79,7 +79,7 @@ func TestMasterKeyChosen(t *testing.T) {
 func TestRotateMaster(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *database) {
 		s := db.open()
-		ring, all := filled(t, s)
+		ring, _ := filled(t, s)
 		old := store.Ring{Store: db.open(), MasterKeys: ring.MasterKeys + ".old"}
 		must(t, copyFile(ring.MasterKeys, old.MasterKeys))
 		was, state := db.dump(), stateOf(t, ring)
@@ -98,7 +98,7 @@ func TestRotateMaster(t *testing.T) {
 		must(t, ring.Add(ringKey(t, -time.Hour))) // under the one that seals all others
 		read, err := old.Read()
 		must(t, err)
-		all = read.Keys()
+		all := read.Keys()
 
 		state = stateOf(t, ring)
 		before, after, err = ring.RotateMaster()

@@ -50,12 +50,14 @@ func TestRingRefuses(t *testing.T) {
 			want  error
 			words string
 		}{
-			{"the same key", ring.Add(keys.RingKey{Key: all[0].Key, SignsFrom: all[0].SignsFrom.Add(time.Hour)}), keys.ErrTaken, "es256-"},
+			{"the same key", ring.Add(keys.RingKey{Key: all[0].Key, SignsFrom: all[0].SignsFrom.Add(time.Hour)}),
+				keys.ErrTaken, "es256-"},
 			{"a key of that second", ring.Add(taken), keys.ErrTaken, keys.FileName(keys.ES256, all[0].SignsFrom)},
 			{"the last of several is taken", ring.AddAll(ringKey(t, 5*time.Hour), ringKey(t, 6*time.Hour), taken), keys.ErrTaken, ""},
 			{"one key twice", ring.AddAll(ringKeyOf(keystest.Key(keystest.ES256), 5*time.Hour),
 				ringKeyOf(keystest.Key(keystest.ES256), 6*time.Hour)), keys.ErrTaken, ""},
-			{"moved to where one is", ring.Move(all[2].Key.ID(), all[0].SignsFrom), keys.ErrTaken, keys.FileName(keys.ES256, all[0].SignsFrom)},
+			{"moved to where one is", ring.Move(all[2].Key.ID(), all[0].SignsFrom),
+				keys.ErrTaken, keys.FileName(keys.ES256, all[0].SignsFrom)},
 			{"nothing to move", ring.Move("nobody", all[0].SignsFrom), keys.ErrUnknownKID, `"nobody"`},
 			{"nothing to remove", ring.Remove("nobody"), keys.ErrUnknownKID, `"nobody"`},
 			{"moved to where it is", ring.Move(all[0].Key.ID(), all[0].SignsFrom.Add(time.Second-1)), nil, ""},

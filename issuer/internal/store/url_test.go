@@ -106,7 +106,8 @@ func TestURL(t *testing.T) {
 func TestIsShared(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]bool{
-		"sqlite:issuer.db": false, "sqlite:/postgres:": false, "postgres://localhost/signet": true, "postgresql://localhost/sqlite:": true,
+		"sqlite:issuer.db": false, "sqlite:/postgres:": false,
+		"postgres://localhost/signet": true, "postgresql://localhost/sqlite:": true,
 	} {
 		if got := store.IsShared(url); got != want {
 			t.Errorf("%s: %v", url, got)

@@ -96,7 +96,8 @@ func TestUsesRace(t *testing.T) {
 				var err error
 				for round := 0; round < rounds && err == nil; round++ {
 					for i := range secrets {
-						uses.Note(fmt.Sprint("client-", i%40), digestOf(fmt.Sprint(i)), db.clock.Now().Add(time.Duration(round*issuers+issuer)*time.Minute))
+						at := db.clock.Now().Add(time.Duration(round*issuers+issuer) * time.Minute)
+						uses.Note(fmt.Sprint("client-", i%40), digestOf(fmt.Sprint(i)), at)
 					}
 					err = uses.Flush(t.Context())
 				}

@@ -61,7 +61,7 @@ func (s *Store) ChangeClient(ctx context.Context, id, event string, do func(*cli
 // DeleteClient deletes a client, and what is known of its secrets. The error wraps [clients.ErrUnknownClient] or
 // [ErrAway].
 func (s *Store) DeleteClient(ctx context.Context, id string) error {
-	return s.change(ctx, func(ctx context.Context, c *change) error { return c.deleteClient(ctx, id) })
+	return s.change(ctx, func(ctx context.Context, c *change) error { return c.deleteClients(ctx, id) })
 }
 
 // AddResource adds a resource. The error wraps [ErrExists] or [ErrAway].
@@ -228,19 +228,25 @@ func (c *change) checkGrants(ctx context.Context, audiences []string) error {
 	return nil
 }
 
-func (c *change) deleteClient(ctx context.Context, id string) error {
-	result, err := c.ExecContext(ctx, "DELETE FROM signet_clients WHERE id = $1", id)
+// deleteClients deletes clients, all of which have to be there.
+func (c *change) deleteClients(ctx context.Context, ids ...string) error {
+	var all []any
+	for _, id := range ids {
+		all = append(all, id)
+		c.note(KindClient, id, "client.deleted", "")
+	}
+	these := placeholders(1, len(all))
+	result, err := c.ExecContext(ctx, "DELETE FROM signet_clients WHERE id IN "+these, all...)
 	if err == nil {
 		var n int64
-		if n, err = result.RowsAffected(); err == nil && n == 0 {
-			return fmt.Errorf("%w %q", clients.ErrUnknownClient, id)
+		if n, err = result.RowsAffected(); err == nil && int(n) < len(ids) {
+			return fmt.Errorf("%w %q", clients.ErrUnknownClient, strings.Join(ids, " "))
 		}
 	}
 	if err == nil {
-		_, err = c.ExecContext(ctx, "DELETE FROM signet_secret_uses WHERE client = $1", id)
+		_, err = c.ExecContext(ctx, "DELETE FROM signet_secret_uses WHERE client IN "+these, all...)
 	}
-	c.note(KindClient, id, "client.deleted", "")
-	return away("deleting a client", err)
+	return away("deleting clients", err)
 }
 
 func (c *change) deleteResource(ctx context.Context, audience string) error {
