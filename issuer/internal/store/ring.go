@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -19,61 +17,6 @@ import (
 type Ring struct {
 	Store      *Store
 	MasterKeys string // the file, read again at each use
-}
-
-// ErrMasterKey means that the file does not have the master key that seals the signing keys. Nothing was changed.
-var ErrMasterKey = errors.New("wrong master key")
-
-// keyRow is a signing key as it is kept.
-type keyRow struct {
-	kid, alg               string
-	signsFrom, publishedAt int64
-	masterKey              string
-	sealed                 []byte
-}
-
-const keyColumns = "kid, alg, signs_from, published_at, master_key, sealed"
-
-// columns are where those of keyColumns go.
-func (r *keyRow) columns() []any {
-	return []any{&r.kid, &r.alg, (*number)(&r.signsFrom), (*number)(&r.publishedAt), &r.masterKey, &r.sealed}
-}
-
-// additional is what the seal binds the key to: a row of which any column was changed by hand does not open.
-func (r *keyRow) additional() []byte {
-	return fmt.Appendf(nil, "signet signing key 1\n%s\n%s\n%d\n%d", r.kid, r.alg, r.signsFrom, r.publishedAt)
-}
-
-func sealKey(master *masterkey.Key, k keys.RingKey) (keyRow, error) {
-	text, err := k.Key.MarshalPEM()
-	if err != nil {
-		return keyRow{}, err
-	}
-	row := keyRow{
-		kid: k.Key.ID(), alg: string(k.Key.Algorithm()),
-		signsFrom: k.SignsFrom.Unix(), publishedAt: k.PublishedAt.Unix(),
-		masterKey: master.ID(),
-	}
-	row.sealed = master.Seal(text, row.additional())
-	return row, nil
-}
-
-func (r *keyRow) open(master *masterkey.Key) (keys.RingKey, error) {
-	if master == nil || r.masterKey != master.ID() {
-		return keys.RingKey{}, masterkey.ErrSeal
-	}
-	text, err := master.Open(r.sealed, r.additional())
-	if err != nil {
-		return keys.RingKey{}, err
-	}
-	key, err := keys.ParsePrivateKey(text)
-	if err != nil {
-		return keys.RingKey{}, err
-	}
-	if key.ID() != r.kid || string(key.Algorithm()) != r.alg {
-		return keys.RingKey{}, masterkey.ErrSeal
-	}
-	return keys.RingKey{Key: key, SignsFrom: time.Unix(r.signsFrom, 0), PublishedAt: time.Unix(r.publishedAt, 0)}, nil
 }
 
 // String says where the keys are.
@@ -149,46 +92,6 @@ func openAll(rows []keyRow, master *masterkey.Key) (*keys.Ring, error) {
 		return nil, errors.Join(damaged, err)
 	}
 	return ring, damaged
-}
-
-// masters reads the file and sees that it has the master key that seals the keys.
-func (r Ring) masters(current string) (*masterkey.Ring, error) {
-	masters, err := masterkey.Read(r.MasterKeys)
-	if err != nil {
-		return nil, err
-	}
-	if current != "" && masters.Find(current) == nil {
-		return nil, keys.WithHint(
-			fmt.Errorf("%w: the signing keys are sealed under %.64s, and %s has %s",
-				ErrMasterKey, current, r.MasterKeys, strings.Join(masters.IDs(), " and ")),
-			"--master-key-file must hold that one; issuer master-key list shows the ids in a file")
-	}
-	return masters, nil
-}
-
-// readKeyRows returns the keys and the id of the master key that seals them, "" when there are no keys. It is one statement:
-// between two, another issuer might seal all keys anew, and they would seem damaged.
-func readKeyRows(ctx context.Context, db querier) (rows []keyRow, current string, err error) {
-	err = eachRow(ctx, db, func(scan func(...any) error) error {
-		var row keyRow
-		err := scan(append(row.columns(), &current)...)
-		rows = append(rows, row)
-		return err
-	}, "SELECT "+keyColumns+", coalesce((SELECT id FROM signet_master_key), '') "+
-		"FROM signet_keys ORDER BY signs_from, alg")
-	return rows, current, err
-}
-
-// number is a column that should be one. SQLite keeps whatever is written there by hand, and a value that is no number is as
-// good as a wrong one: the seal tells.
-type number int64
-
-func (n *number) Scan(value any) error {
-	*n = math.MinInt64
-	if given, ok := value.(int64); ok {
-		*n = number(given)
-	}
-	return nil
 }
 
 // change lets do change the rows under the master key that seals them, which is the newest of the file when there are
@@ -291,15 +194,6 @@ func updateKey(ctx context.Context, c *change, master *masterkey.Key, k keys.Rin
 	return away("changing a signing key", err)
 }
 
-func findKeyRow(ctx context.Context, c *change, kid string) (row keyRow, err error) {
-	err = c.QueryRowContext(ctx, "SELECT "+keyColumns+" FROM signet_keys WHERE kid = $1", kid).
-		Scan(row.columns()...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return row, fmt.Errorf("%w: %.64q", keys.ErrUnknownKID, kid)
-	}
-	return row, away("reading a signing key", err)
-}
-
 // Remove deletes the key named kid, damaged or not. One that is not there is a [keys.ErrUnknownKID].
 func (r Ring) Remove(kid string) error {
 	return r.Store.change(context.Background(), func(ctx context.Context, c *change) error {
@@ -313,50 +207,4 @@ func (r Ring) Remove(kid string) error {
 		c.note(KindKey, kid, "key.removed", "")
 		return nil
 	})
-}
-
-// RotateMaster seals every key under the newest master key of the file, all or none, and returns the ids of the master
-// key before and after, which are the same when nothing was to be done. A row that is damaged is a [keys.ErrDamaged] and
-// nothing is changed.
-func (r Ring) RotateMaster() (before, after string, err error) {
-	err = r.change(func(ctx context.Context, c *change, master *masterkey.Key) error {
-		before, after = master.ID(), master.ID()
-		masters, err := r.masters(before)
-		if err != nil {
-			return err
-		}
-		newest := masters.Newest()
-		if newest.ID() == before {
-			return nil
-		}
-		after = newest.ID()
-		return reseal(ctx, c, master, newest)
-	})
-	return before, after, err
-}
-
-func reseal(ctx context.Context, c *change, from, to *masterkey.Key) error {
-	rows, _, err := readKeyRows(ctx, c)
-	if err != nil {
-		return away("reading the signing keys", err)
-	}
-	for _, row := range rows {
-		key, err := row.open(from)
-		if err != nil {
-			return fmt.Errorf("sealing %.64q anew: %w: %w", row.kid, keys.ErrDamaged, err)
-		}
-		if err := updateKey(ctx, c, to, key); err != nil {
-			return err
-		}
-		c.note(KindKey, row.kid, "key.resealed", "")
-	}
-	c.note(KindMasterKey, to.ID(), "master_key.rotated", "from "+from.ID())
-	_, err = c.ExecContext(ctx, "UPDATE signet_master_key SET id = $1", to.ID())
-	return away("writing the master key's id", err)
-}
-
-// MasterKey returns the id of the master key that seals the signing keys; "" when there are none.
-func (s *Store) MasterKey(ctx context.Context) (id string, err error) {
-	err = s.rows(ctx, func(scan func(...any) error) error { return scan(&id) }, "SELECT id FROM signet_master_key")
-	return id, away("reading the master key's id", err)
 }
