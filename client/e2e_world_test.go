@@ -275,12 +275,11 @@ func eventually(t *testing.T, what string, happened func() bool) {
 // freeAddress returns a loopback address that nobody listens on now.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := keystest.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return address
 }
 
 type response struct {

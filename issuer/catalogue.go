@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"example.com/signet/issuer/internal/clients"
 	"example.com/signet/issuer/internal/config"
 	"example.com/signet/issuer/internal/store"
+	"example.com/signet/keys"
 )
 
 // catalogue is clients and resources as commands read them: from a file, the database, or those for development.
@@ -55,12 +57,19 @@ func runOnDatabase(ctx context.Context, s *config.Settings, db *store.Store, run
 		c.lastUses = db.LastUses
 		return run(c)
 	}
-	return run(catalogue{
-		client:    db.Client,
-		each:      db.EachClient,
-		resources: func(context.Context) (*clients.Resources, error) { return clients.NewResources(all), nil },
-		lastUses:  db.LastUses,
-	})
+	return run(databaseCatalogue(db))
+}
+
+func databaseCatalogue(db *store.Store) catalogue {
+	return catalogue{
+		client: db.Client,
+		each:   db.EachClient,
+		resources: func(ctx context.Context) (*clients.Resources, error) {
+			all, err := db.Resources(ctx)
+			return clients.NewResources(all), err
+		},
+		lastUses: db.LastUses,
+	}
 }
 
 // catalogueOf is a registry in memory, without the last uses.
@@ -93,9 +102,20 @@ func withRegistry(cmd *cobra.Command, s *config.Settings, run func(*store.Store)
 	return withRegistryOpen(cmd, s, writing, run)
 }
 
+// hinted says where to look for what is unknown.
+func hinted(err error) error {
+	switch {
+	case errors.Is(err, clients.ErrUnknownClient):
+		return keys.WithHint(err, "issuer clients list")
+	case errors.Is(err, clients.ErrUnknownResource):
+		return keys.WithHint(err, "issuer resources list")
+	}
+	return err
+}
+
 func withRegistryOpen(cmd *cobra.Command, s *config.Settings, open opening, run func(*store.Store) error) error {
 	if s.Registry != "" {
 		return &usageError{errRegistryFile, "change " + s.Registry + ", or leave --registry out for what is in the database"}
 	}
-	return withStore(cmd, s, open, func(db *store.Store) error { return wrongUse(run(db)) })
+	return withStore(cmd, s, open, func(db *store.Store) error { return wrongUse(hinted(run(db))) })
 }

@@ -50,15 +50,22 @@ func clientsAddCommand(s *config.Settings) *cobra.Command {
 		if err != nil {
 			return wrongUse(err)
 		}
-		return withRegistry(cmd, s, func(db *store.Store) error {
-			if err := db.AddClient(cmd.Context(), client); err != nil || secret == "" {
-				return err
-			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), secret)
+		err = withRegistry(cmd, s, func(db *store.Store) error { return db.AddClient(cmd.Context(), client) })
+		if err != nil || secret == "" {
 			return err
-		})
+		}
+		return printSecret(cmd, client.ID, secret, &client.Secrets[0])
 	}
 	return cmd
+}
+
+// printSecret prints a secret that is in the database already. Where it cannot, nobody has it.
+func printSecret(cmd *cobra.Command, clientID, text string, secret *clients.Secret) error {
+	if _, err := fmt.Fprintln(cmd.OutOrStdout(), text); err != nil {
+		return keys.WithHint(fmt.Errorf("printing the secret: %w", err),
+			"it is live and nobody has it: issuer clients remove-secret "+clientID+" "+secret.Name())
+	}
+	return nil
 }
 
 // build returns the client, and its secret if it is to have one.
@@ -195,20 +202,19 @@ func addSecretCommand(s *config.Settings) *cobra.Command {
 		if err != nil {
 			return wrongUse(err)
 		}
-		return withRegistry(cmd, s, func(db *store.Store) error {
-			err := db.ChangeClient(cmd.Context(), args[0], "client.secret_added", func(client *clients.Client) (string, error) {
+		err = withRegistry(cmd, s, func(db *store.Store) error {
+			return db.ChangeClient(cmd.Context(), args[0], "client.secret_added", func(client *clients.Client) (string, error) {
 				if len(client.Secrets) >= clients.MaxSecrets {
 					return "", keys.WithHint(errTooManySecrets, "issuer clients show "+client.ID+" tells which is not used; remove it with remove-secret")
 				}
 				client.Secrets = append(client.Secrets, secret)
 				return secret.Name(), nil
 			})
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
-			return err
 		})
+		if err != nil {
+			return err
+		}
+		return printSecret(cmd, args[0], text, &secret)
 	}
 	return cmd
 }

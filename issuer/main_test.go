@@ -101,15 +101,14 @@ func setUp(env *testscript.Env) error {
 			return err
 		}
 	}
-	env.Setenv("ESCAPE", "\x1b")                         // begins what a terminal acts on
-	env.Setenv("GORACE", "atexit_sleep_ms=0")            // a race detector otherwise makes each issuer end a second late
-	for _, name := range []string{"PUBLIC", "PRIVATE"} { // addresses that were free a moment ago
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+	env.Setenv("ESCAPE", "\x1b")              // begins what a terminal acts on
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // a race detector otherwise makes each issuer end a second late
+	for _, name := range []string{"PUBLIC", "PRIVATE"} {
+		address, err := keystest.FreeAddress()
 		if err != nil {
 			return err
 		}
-		env.Setenv(name, listener.Addr().String())
-		defer listener.Close() // both are held until both are chosen, so that they differ
+		env.Setenv(name, address)
 	}
 	return nil
 }

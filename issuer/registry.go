@@ -120,7 +120,11 @@ func registryExportCommand(s *config.Settings) *cobra.Command {
 		Example: "  issuer registry export >registry.yaml",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withCatalogue(cmd, s, func(c catalogue) error { return exportRegistry(cmd.Context(), cmd.OutOrStdout(), c) })
+			export := func(c catalogue) error { return exportRegistry(cmd.Context(), cmd.OutOrStdout(), c) }
+			if s.Registry != "" {
+				return withCatalogue(cmd, s, export)
+			}
+			return withStore(cmd, s, reading, func(db *store.Store) error { return export(databaseCatalogue(db)) })
 		},
 	}
 }

@@ -55,7 +55,8 @@ func databaseSource(ctx context.Context, s *config.Settings, db *store.Store, fi
 		return fits(resources)
 	}
 	held, err := cache.Open(ctx, cache.Config{
-		Store: db, Size: s.ClientsCacheSize, MaxStale: s.DatabaseMaxStale, Check: check, Log: log,
+		Store: db, Size: max(s.ClientsCacheSize, 1), // what is no setting is told of elsewhere
+		MaxStale: s.DatabaseMaxStale, Check: check, Log: log,
 	})
 	if err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ func TestAppendAThird(t *testing.T) {
 	t.Parallel()
 	path := write(t, one+"\n"+two+"\n", 0o600)
 	key, err := masterkey.Append(path)
-	want := "adding a master key to " + path + ": not a file of master keys: it has 3" + count
+	want := "adding a master key to " + path + ": not a file of master keys: it has two keys already"
 	if key != nil || !errors.Is(err, masterkey.ErrFile) || err.Error() != want {
 		t.Errorf("%v, %v", key, err)
 	}

@@ -86,6 +86,8 @@ func Read(path string) (*Ring, error) {
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path) // before it is opened: a pipe would wait
 	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, keys.WithHint(fmt.Errorf("reading the master key: %w", err), "make one: issuer master-key generate FILE")
 	case err != nil:
 		return nil, fmt.Errorf("reading the master key: %w", err)
 	case !info.Mode().IsRegular():
@@ -170,6 +172,10 @@ func Append(path string) (*Key, error) {
 func appendKey(path string, text []byte) (key *Key, err error) {
 	if path, err = filepath.EvalSymlinks(path); err != nil { // a link stays one
 		return nil, err
+	}
+	if there, err := Parse(text); err == nil && len(there.keys) == maxKeys {
+		return nil, keys.WithHint(fmt.Errorf("%w: it has two keys already", ErrFile),
+			"delete the line of the one that no longer seals: issuer master-key list")
 	}
 	line, key := Generate()
 	if len(text) > 0 && text[len(text)-1] != '\n' {

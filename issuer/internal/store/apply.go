@@ -44,10 +44,10 @@ func (s *Store) Apply(ctx context.Context, wanted *clients.Registry, options App
 				return err
 			}
 		}
-		if options.DryRun {
-			return errUnchanged
+		if err := a.act(ctx); err != nil || !options.DryRun {
+			return err
 		}
-		return a.act(ctx)
+		return errUnchanged
 	})
 }
 

@@ -112,6 +112,9 @@ func (p *postgres) String() string {
 func (p *postgres) goose() string { return "postgres" }
 
 func (p *postgres) open(ctx context.Context) (*sql.DB, error) {
+	if err := p.readPassword(ctx, p.config.Copy()); err != nil { // to wait would not mend it
+		return nil, err
+	}
 	connects := stdlib.GetConnector(*p.config, stdlib.OptionBeforeConnect(p.readPassword), stdlib.OptionResetSession(checkQuiet),
 		stdlib.OptionShouldPing(func(context.Context, stdlib.ShouldPingParams) bool { return false })) // it would be a round trip
 	db := sql.OpenDB(newConnector(connects, p.cfg.Connections))

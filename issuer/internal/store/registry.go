@@ -116,7 +116,7 @@ const maxTouched = 1000
 // Touched returns what has changed since. It is one query, and none of the changes is missed when the next one begins at
 // the revision that it returns. The error wraps [ErrAway].
 func (s *Store) Touched(ctx context.Context, since int64) (clients.Touched, error) {
-	ctx, cancel := context.WithTimeout(ctx, workTimeout)
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	touched := clients.Touched{}
 	rows := 0

@@ -211,13 +211,16 @@ func (c *change) checkGrants(ctx context.Context, audiences []string) error {
 	for _, audience := range audiences {
 		var broken error
 		err := eachRow(ctx, c, func(scan func(...any) error) error {
+			var id string
 			var text []byte
-			if err := scan(&text); err != nil {
+			if err := scan(&id, &text); err != nil {
 				return err
 			}
-			_, broken = clients.CheckClient(text, resources, now)
+			if _, err := clients.CheckClient(text, resources, now); err != nil {
+				broken = fmt.Errorf("client %q: %w", id, err)
+			}
 			return broken
-		}, "SELECT c.record FROM signet_grants g JOIN signet_clients c ON c.id = g.client WHERE g.audience = $1", audience)
+		}, "SELECT c.id, c.record FROM signet_grants g JOIN signet_clients c ON c.id = g.client WHERE g.audience = $1", audience)
 		if broken != nil {
 			return fmt.Errorf("changing the resource %q: %w: %w", audience, ErrInUse, broken)
 		}
