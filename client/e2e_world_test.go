@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/signet/keys/keystest"
 )
 
 // patience is how long a test waits for something that happens in another process.
