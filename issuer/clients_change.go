@@ -40,7 +40,8 @@ func clientsAddCommand(s *config.Settings) *cobra.Command {
 	flags.BoolVar(&n.secret, "secret", false, "make a secret and print it")
 	flags.DurationVar(&n.expires, "expires", 0, "when the secret expires, from now; 0: never")
 	flags.StringArrayVar(&n.allow, "allow", nil, "resource that it may ask for and, behind blanks, the scopes; may be given again")
-	flags.StringArrayVar(&n.defaults, "default-scopes", nil, "resource and, behind blanks, the scopes that it gets when it asks for none")
+	flags.StringArrayVar(&n.defaults, "default-scopes", nil,
+		"resource and, behind blanks, the scopes that it gets when it asks for none")
 	flags.StringVar(&n.defaultResource, "default-resource", "", "resource that it gets when it names none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if n.expires != 0 && !n.secret {
@@ -205,7 +206,8 @@ func addSecretCommand(s *config.Settings) *cobra.Command {
 		err = withRegistry(cmd, s, func(db *store.Store) error {
 			return db.ChangeClient(cmd.Context(), args[0], "client.secret_added", func(client *clients.Client) (string, error) {
 				if len(client.Secrets) >= clients.MaxSecrets {
-					return "", keys.WithHint(errTooManySecrets, "issuer clients show "+client.ID+" tells which is not used; remove it with remove-secret")
+					return "", keys.WithHint(errTooManySecrets,
+						"issuer clients show "+client.ID+" tells which is not used; remove it with remove-secret")
 				}
 				client.Secrets = append(client.Secrets, secret)
 				return secret.Name(), nil

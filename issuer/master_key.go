@@ -126,7 +126,8 @@ func masterKeyRotateCommand(s *config.Settings) *cobra.Command {
 					fmt.Fprintf(cmd.ErrOrStderr(), "nothing to do: %s seals every signing key, and is the last in the file\n", after)
 					return nil
 				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "every signing key is sealed under %s; delete the line of %s from the file, everywhere\n", after, before)
+				fmt.Fprintf(cmd.ErrOrStderr(), "every signing key is sealed under %s; delete the line of %s from the file, everywhere\n",
+					after, before)
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), after)
 				return err
 			})

@@ -64,7 +64,8 @@ func printResources(w io.Writer, all []shownResource) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "AUDIENCE\tSTATE\tSIGNED BY\tTYPE\tLIFETIME\tSCOPES")
 	for _, r := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Audience, state(r.Enabled), r.Algorithm, r.Type, r.Lifetime, clients.Scope(r.Scopes))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n",
+			r.Audience, state(r.Enabled), r.Algorithm, r.Type, r.Lifetime, clients.Scope(r.Scopes))
 	}
 	return table.Flush()
 }

@@ -10,9 +10,9 @@ import (
 	"example.com/signet/issuer/internal/store"
 )
 
-// watch follows keys, registry and certificate, all of which are looked at at once when SIGHUP comes, and what is in the
-// database when another issuer announces a change; and it does what is to be done in the database now and then. What it returns ends that and waits for
-// it.
+// watch follows keys, registry and certificate, which are all looked at when SIGHUP comes, and what is in the database when
+// another issuer announces a change; and it does what is to be done in the database now and then. What it returns ends
+// that and waits for it.
 func (p *parts) watch(ctx context.Context, uses *store.Uses) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup

@@ -40,6 +40,18 @@ func TestRevokeOfTheDamagedActiveKey(t *testing.T) {
 	}
 }
 
+// A second belongs to one key: where the damaged one has just begun to sign, the standby does from the next.
+func TestRevokeOfAKeyDamagedInItsFirstSecond(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	active, standby := h.add(keys.ES256, 0), h.add(keys.ES256, 30*day)
+	h.damage(active)
+	h.must(h.operator().Revoke(active))
+	h.clock.Advance(time.Second)
+	h.damage()
+	h.wantActive(h.open(), keys.ES256, standby)
+}
+
 // Whether anything is left to make or not, what was done is no failure.
 func TestRevokeOfARetiredKeyBesideADamagedOne(t *testing.T) {
 	t.Parallel()

@@ -129,7 +129,12 @@ func (o Operator) Rotate(alg keys.Algorithm) (promoted keys.RingKey, err error) 
 func (o Operator) promote(survey keys.Survey) (keys.RingKey, error) {
 	k := survey.Standby().RingKey
 	k.SignsFrom = o.momentAfter(survey.Active())
-	return k, o.Store.Move(k.Key.ID(), k.SignsFrom)
+	err := o.Store.Move(k.Key.ID(), k.SignsFrom)
+	if errors.Is(err, keys.ErrTaken) { // by a damaged key, of which no survey knows
+		k.SignsFrom = k.SignsFrom.Add(time.Second)
+		err = o.Store.Move(k.Key.ID(), k.SignsFrom)
+	}
+	return k, err
 }
 
 // momentAfter is this second, or the next one where active signs from this very second.

@@ -33,7 +33,9 @@ func decide(ctx context.Context, client *clients.Client, a ask) (decision, *Erro
 		return decision{}, unavailable("the resource cannot be looked up now", err)
 	}
 	if !resource.Enabled {
-		return decision{}, &Error{Code: InvalidTarget, Description: "the resource is unknown or not allowed", Cause: errResourceDisabled}
+		return decision{}, &Error{
+			Code: InvalidTarget, Description: "the resource is unknown or not allowed", Cause: errResourceDisabled,
+		}
 	}
 	return decision{client, a.method, resource, scope}, nil
 }

@@ -120,7 +120,8 @@ func (s *Store) Changes(ctx context.Context, since time.Time, each func(Change) 
 
 // revisionOf returns the revision of the last change of a kind; zero: there was none.
 func (s *Store) revisionOf(ctx context.Context, kind Kind) (revision int64, err error) {
-	err = s.db.QueryRowContext(ctx, "SELECT coalesce(max(revision), 0) FROM signet_changes WHERE kind = $1", string(kind)).Scan(&revision)
+	const query = "SELECT coalesce(max(revision), 0) FROM signet_changes WHERE kind = $1"
+	err = s.db.QueryRowContext(ctx, query, string(kind)).Scan(&revision)
 	return revision, err
 }
 

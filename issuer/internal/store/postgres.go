@@ -106,7 +106,8 @@ func staysHere(u *url.URL) bool {
 }
 
 func (p *postgres) String() string {
-	return fmt.Sprintf("PostgreSQL database %q on %s", p.config.Database, net.JoinHostPort(p.config.Host, fmt.Sprint(p.config.Port)))
+	at := net.JoinHostPort(p.config.Host, fmt.Sprint(p.config.Port))
+	return fmt.Sprintf("PostgreSQL database %q on %s", p.config.Database, at)
 }
 
 func (p *postgres) goose() string { return "postgres" }

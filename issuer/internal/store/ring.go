@@ -171,7 +171,8 @@ func (r Ring) Move(kid string, signsFrom time.Time) error {
 			return errUnchanged
 		}
 		var taken bool
-		err = c.QueryRowContext(ctx, "SELECT count(*) > 0 FROM signet_keys WHERE alg = $1 AND signs_from = $2", row.alg, signsFrom.Unix()).Scan(&taken)
+		const query = "SELECT count(*) > 0 FROM signet_keys WHERE alg = $1 AND signs_from = $2"
+		err = c.QueryRowContext(ctx, query, row.alg, signsFrom.Unix()).Scan(&taken)
 		switch {
 		case err != nil:
 			return away("moving a signing key", err)

@@ -10,8 +10,8 @@ import (
 
 // Spend records that a client used an assertion id, until the given time, and reports whether it was the first to do so.
 // With that time past, nobody is: an earlier use may be forgotten. With an error, which wraps [ErrAway] or [ErrBusy], or is
-// that of ctx, the id may or may not have been recorded. It waits for one round trip to the database at the most, which it shares with others who
-// come meanwhile.
+// that of ctx, the id may or may not have been recorded. It takes one round trip to the database, which it shares with those
+// who come meanwhile.
 func (s *Store) Spend(ctx context.Context, clientID, id string, until time.Time) (first bool, err error) {
 	if !s.cfg.Now().Before(until) {
 		return false, nil
@@ -125,8 +125,8 @@ func (s *Store) writeSpent(ctx context.Context, batch []*spending) error {
 		}
 		return nil
 	}, "INSERT INTO signet_spent (id, expires_at) VALUES "+placeholders(len(batch), 2)+
-		fmt.Sprintf(" ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at WHERE signet_spent.expires_at <= $%d RETURNING id", len(args)),
-		args...)
+		" ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at "+
+		fmt.Sprintf("WHERE signet_spent.expires_at <= $%d RETURNING id", len(args)), args...)
 	if err != nil { // what has been reported before it is not committed
 		for _, one := range batch {
 			one.first = false

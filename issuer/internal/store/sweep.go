@@ -44,9 +44,11 @@ func (w Sweeper) Sweep(ctx context.Context) (removed int64, err error) {
 		query string
 		until time.Time
 	}{
-		{"DELETE FROM signet_spent WHERE expires_at < $1 AND id IN (SELECT id FROM signet_spent WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+		{"DELETE FROM signet_spent WHERE expires_at < $1 AND id IN " +
+			"(SELECT id FROM signet_spent WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
 			now.Add(-spentKept)},
-		{"DELETE FROM signet_secret_uses WHERE used_at < $1 AND (client, secret) IN (SELECT client, secret FROM signet_secret_uses WHERE used_at < $1 LIMIT $2)",
+		{"DELETE FROM signet_secret_uses WHERE used_at < $1 AND (client, secret) IN " +
+			"(SELECT client, secret FROM signet_secret_uses WHERE used_at < $1 LIMIT $2)",
 			now.Add(-usesKept)},
 	} {
 		n, err := w.removeAll(ctx, expired.query, expired.until)
@@ -63,7 +65,8 @@ func (w Sweeper) Sweep(ctx context.Context) (removed int64, err error) {
 func (w Sweeper) lease(ctx context.Context, now time.Time) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, workTimeout)
 	defer cancel()
-	result, err := w.Store.db.ExecContext(ctx, "UPDATE signet_leases SET until = $1 WHERE name = 'sweep' AND (until <= $2 OR until > $3)",
+	result, err := w.Store.db.ExecContext(ctx,
+		"UPDATE signet_leases SET until = $1 WHERE name = 'sweep' AND (until <= $2 OR until > $3)",
 		now.Add(sweepEvery/2).Unix(), now.Unix(), now.Add(sweepEvery).Unix()) // the last: by a clock that was ahead
 	if err != nil {
 		return false, away("sweeping", err)

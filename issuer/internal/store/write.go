@@ -153,7 +153,8 @@ func (c *change) putClients(ctx context.Context, all ...*clients.Client) error {
 	return nil
 }
 
-func (c *change) putBatch(ctx context.Context, batch []*clients.Client, resources map[string]*clients.Resource, now time.Time) error {
+func (c *change) putBatch(ctx context.Context, batch []*clients.Client, resources map[string]*clients.Resource,
+	now time.Time) error {
 	var records, ids, grants []any
 	for _, client := range batch {
 		text, err := client.Record()
@@ -181,7 +182,8 @@ func (c *change) putBatch(ctx context.Context, batch []*clients.Client, resource
 		return away("writing clients", err)
 	}
 	for part := range slices.Chunk(grants, 2*changesAtOnce) {
-		if _, err := c.ExecContext(ctx, "INSERT INTO signet_grants (client, audience) VALUES "+placeholders(len(part)/2, 2), part...); err != nil {
+		rows := placeholders(len(part)/2, 2)
+		if _, err := c.ExecContext(ctx, "INSERT INTO signet_grants (client, audience) VALUES "+rows, part...); err != nil {
 			return away("writing clients", err)
 		}
 	}
