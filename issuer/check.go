@@ -12,8 +12,8 @@ import (
 func checkCommand(s *config.Settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
-		Short: "Check settings, keys and registry as the issuer does at start",
-		Long: "Read settings, keys, registry and certificate as the issuer does at start, and prove that no valid token can\n" +
+		Short: "Check settings, keys, database and registry as the issuer does at start",
+		Long: "Read settings, keys, database, registry and certificate as the issuer does at start, and prove that no valid token can\n" +
 			"fail by a rotation; or name all that is wrong, with its place and what mends it.",
 		Example: "  issuer check\n  issuer check --keys-rotate-every 48h --keys-publish-ahead 72h",
 		Args:    noArgs,

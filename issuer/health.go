@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -33,11 +34,12 @@ func (p *parts) health(ctx context.Context) []server.Health {
 }
 
 // signers says which keys sign.
-func (p *parts) signers() (text string) {
+func (p *parts) signers() string {
+	var all []string
 	for _, alg := range keys.Algorithms() {
 		if key, err := p.keeper.Active(alg, time.Now()); err == nil {
-			text += fmt.Sprintf("%s signs with %s ", alg, key.ID())
+			all = append(all, fmt.Sprintf("%s signs with %s", alg, key.ID()))
 		}
 	}
-	return text
+	return strings.Join(all, ", ")
 }

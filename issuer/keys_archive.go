@@ -3,7 +3,6 @@ package main
 import (
 	"archive/tar"
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -89,11 +88,12 @@ func openArchive(path, passphraseFile string) ([]keys.RingKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := os.ReadFile(path)
+	sealed, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	opened, err := age.Decrypt(bytes.NewReader(sealed), identity)
+	defer sealed.Close()
+	opened, err := age.Decrypt(io.LimitReader(sealed, 2*maxArchive), identity)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}

@@ -39,6 +39,9 @@ func registryApplyCommand(s *config.Settings) *cobra.Command {
 	dryRun := cmd.Flags().Bool("dry-run", false, "show the difference and change nothing")
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkOutput(*output); err != nil {
+			return err
+		}
 		registry, err := readApplied(*file)
 		if err != nil {
 			return err
@@ -51,12 +54,16 @@ func registryApplyCommand(s *config.Settings) *cobra.Command {
 			if err := fitsKeys(s, db, registry.Resources); err != nil {
 				return err
 			}
-			count := 0
+			count, printed := 0, make(chan error, 1)
 			err := db.Apply(cmd.Context(), registry, store.ApplyOptions{Prune: *prune, DryRun: *dryRun,
 				Show: func(all []store.Difference) error {
 					count = len(all)
-					return printDifferences(cmd.OutOrStdout(), *output, all)
+					go func() { printed <- printDifferences(cmd.OutOrStdout(), *output, all) }() // all else waits for us
+					return nil
 				}})
+			if count > 0 || err == nil {
+				err = errors.Join(err, <-printed)
+			}
 			if err == nil {
 				fmt.Fprintln(cmd.ErrOrStderr(), outcome(count, *dryRun))
 			}

@@ -199,6 +199,17 @@ check_modules() {
 	for dir in . scripts/bench scripts/tools; do
 		go -C "$dir" mod tidy -diff || return 1
 	done
+	libc_fits
+}
+
+# libc_fits sees that modernc.org/libc is just the version that modernc.org/sqlite was made with: others corrupt memory.
+libc_fits() {
+	have=$(go list -m -f '{{.Version}}' modernc.org/libc)
+	want=$(awk '$1 == "modernc.org/libc" { print $2 }' "$(go list -m -f '{{.GoMod}}' modernc.org/sqlite)")
+	[ "$have" = "$want" ] || {
+		echo "modernc.org/libc is $have, and modernc.org/sqlite needs $want: go get modernc.org/libc@$want"
+		return 1
+	}
 }
 
 # The names of our scripts have no blanks.

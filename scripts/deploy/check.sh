@@ -72,7 +72,9 @@ refuse() {
 find_program() { command -v "$1" || PATH=$PATH:/usr/sbin command -v "$1"; }
 
 build() {
-	CGO_ENABLED=0 go build -trimpath -o "$tmp/bin/" ./issuer ./resource ./client
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$tmp/bin/" ./issuer ./resource ./client
+	size=$(wc -c <"$tmp/bin/issuer")
+	[ "$(go env GOARCH)" != amd64 ] || [ "$size" -le 22000000 ] || wrong "the issuer has $size octets, of at most 22000000"
 	mv "$tmp/bin/issuer" "$tmp/bin/signet-issuer"
 	mv "$tmp/bin/resource" "$tmp/bin/signet-resource"
 }

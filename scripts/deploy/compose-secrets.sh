@@ -135,4 +135,4 @@ keep database-password || make_password
 keep master.key || make_master_key
 keep ca.crt postgres.crt postgres.key nginx.crt nginx.key || make_certificates
 note_user
-echo "next: keep a copy of $secrets/master.key in another place: without it the database is worth nothing"
+echo "next: keep a copy of $secrets/master.key in another place: without it the signing keys in the database are lost"

@@ -17,7 +17,7 @@ import (
 // builder turns a decoded file into a registry and collects every mistake on the way.
 type builder struct {
 	dir       string    // where key files are looked for
-	now       time.Time // secrets that have expired by then are left out
+	now       time.Time // secrets that have expired by then are left out, unless all have
 	problems  []Problem
 	resources map[string]*Resource
 	clients   map[string]*Client

@@ -28,7 +28,7 @@ type Settings struct {
 	TLSKey        string // file of its private key
 	KeysDir       string // directory of the signing keys
 	Registry      string // file of clients and resources; empty: they are in the database
-	Database      string // where it is; empty: DatabaseURL tells
+	Database      string // where it is; empty: beside KeysDir, see DatabaseURL
 	MasterKeyFile string // seals signing keys in the database; empty: they are in KeysDir
 
 	DatabasePasswordFile string        // PostgreSQL's password
@@ -76,13 +76,14 @@ func Bind(flags *pflag.FlagSet) *Settings {
 	flags.StringVar(&s.KeysDir, "keys-dir", filepath.Join("keys", "local", "issuer"), "directory of the signing keys")
 	flags.StringVar(&s.Registry, "registry", "",
 		"YAML file of clients and resources\n"+
-			"(default: those in the database; without any there, and on loopback, two for development)")
+			"(default: those in the database; without any there, and on loopback, one of each for development)")
 	flags.StringVar(&s.Database, "database", "",
 		"sqlite:PATH, or postgres://USER@HOST/NAME for several issuers\n(default: sqlite: and --keys-dir with .db at its end)")
 	flags.StringVar(&s.DatabasePasswordFile, "database-password-file", "", "file with PostgreSQL's password")
-	flags.IntVar(&s.DatabaseConnections, "database-connections", 8, "connections to the database, at most")
+	flags.IntVar(&s.DatabaseConnections, "database-connections", 8,
+		"connections to the database for its work, at most; one more hears of changes")
 	flags.DurationVar(&s.DatabaseMaxStale, "database-max-stale", 5*time.Minute,
-		"how long clients in memory get tokens while the database is away:\nas long as a disabled one may")
+		"how long clients in memory get tokens while the database is away, 4s to 24h:\nas long as a disabled one may")
 	flags.BoolVar(&s.InsecureDatabase, "insecure-database", false,
 		"INSECURE: speak to PostgreSQL over a network without TLS that proves who it is")
 	flags.StringVar(&s.MasterKeyFile, "master-key-file", "",
@@ -165,12 +166,15 @@ func (s *Settings) MayDevelop() bool {
 	return s.Registry == "" && !strings.HasPrefix(s.Issuer, "https://") && !isOpen(s.Listen)
 }
 
+// leastStale is longer than it takes to look at a database that is merely slow, and to look again.
+const leastStale = 4 * time.Second
+
 func (s *Settings) checkDatabase(problem func(string, ...any)) {
 	if s.DatabaseConnections < 3 || s.DatabaseConnections > 1000 {
 		problem("--database-connections %d is not from 3 to 1000", s.DatabaseConnections)
 	}
-	if s.DatabaseMaxStale < 0 || s.DatabaseMaxStale > 24*time.Hour {
-		problem("--database-max-stale %v is not from 0s to 24h", s.DatabaseMaxStale)
+	if s.DatabaseMaxStale < leastStale || s.DatabaseMaxStale > 24*time.Hour {
+		problem("--database-max-stale %v is not from %v to 24h", s.DatabaseMaxStale, leastStale)
 	}
 	if s.ClientsCacheSize < 1 || s.ClientsCacheSize > 10_000_000 {
 		problem("--clients-cache-size %d is not from 1 to 10000000", s.ClientsCacheSize)

@@ -54,7 +54,7 @@ func (o Operator) change(do func(*keys.Ring) error) error {
 }
 
 // Generate makes the key of alg that the schedule misses: the first, which signs at once, or a standby. It makes the
-// directory too. When none is missing, the error is an [ErrNothingMissing].
+// store too. When none is missing, the error is an [ErrNothingMissing].
 func (o Operator) Generate(alg keys.Algorithm) (made keys.RingKey, err error) {
 	if err := o.Store.Make(); err != nil {
 		return keys.RingKey{}, err

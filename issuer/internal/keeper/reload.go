@@ -11,7 +11,7 @@ import (
 
 // Why keys that can be read are not taken over. The ring from before is served until it is mended.
 var (
-	ErrReplaced = errors.New("a key file holds another key than before")
+	ErrReplaced = errors.New("another key signs from the same moment as one before")
 	ErrEarly    = errors.New("a key would sign before verifiers have it")
 	ErrInactive = errors.New("no key would sign")
 )
@@ -94,13 +94,13 @@ func (k *Keeper) mayFollow(before, after keys.Survey) error {
 		return nil
 	case is == nil:
 		return keys.WithHint(fmt.Errorf("%w: %s", ErrInactive, before.Algorithm),
-			"put the key "+was.Key.ID()+" back, under a name whose moment has passed")
+			"put the key "+was.Key.ID()+" back, from a moment that has passed")
 	case is.Key.ID() == was.Key.ID() || !holds(after, was.Key.ID()): // in place of a key that is gone, at once
 		return nil
 	}
 	if safe := is.SafeAt; k.cfg.Now().Before(safe) {
 		return keys.WithHint(fmt.Errorf("%w: %s is published since %v only", ErrEarly, is.Key.ID(), is.PublishedAt.UTC()),
-			"rename its file to sign later: "+keys.FileName(after.Algorithm, safe.Add(time.Second)))
+			"let it sign later; the name of its file would be "+keys.FileName(after.Algorithm, safe.Add(time.Second)))
 	}
 	return nil
 }

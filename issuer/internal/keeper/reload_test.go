@@ -59,17 +59,17 @@ func TestRefusesWhatBreaksVerifiers(t *testing.T) {
 		{"a stranger that signs at once", func(h *house, _, _ string) {
 			h.write(h.name(keys.ES256, -time.Hour), keystest.PEM(keystest.ES256), 0o600)
 			h.publish(h.name(keys.ES256, -time.Hour), -time.Hour)
-		}, keeper.ErrEarly, "rename its file to sign later: es256-20261124T091501Z.pem", func(h *house, _, _ string) {
+		}, keeper.ErrEarly, "let it sign later; the name of its file would be es256-20261124T091501Z.pem", func(h *house, _, _ string) {
 			h.must(os.Remove(h.path(h.name(keys.ES256, -time.Hour))))
 		}},
 		{"active key renamed to later", func(h *house, active, _ string) {
 			h.rename(active, h.name(keys.ES256, 10*day))
-		}, keeper.ErrInactive, "put the key KID back, under a name whose moment has passed", func(h *house, active, _ string) {
+		}, keeper.ErrInactive, "put the key KID back, from a moment that has passed", func(h *house, active, _ string) {
 			h.rename(h.name(keys.ES256, 10*day), active)
 		}},
 		{"active key removed", func(h *house, active, _ string) {
 			h.must(os.Remove(h.path(active)))
-		}, keeper.ErrInactive, "put the key KID back, under a name whose moment has passed", nil},
+		}, keeper.ErrInactive, "put the key KID back, from a moment that has passed", nil},
 		{"renamed to nonsense", func(h *house, _, standby string) { h.rename(standby, nonsense) },
 			keys.ErrKey, "rename it to the moment from which it is to sign, in UTC, or move it out of the directory",
 			func(h *house, _, standby string) { h.rename(nonsense, standby) }},
@@ -168,7 +168,7 @@ func TestRenamedToAnEarlierMoment(t *testing.T) {
 	h.rename(name, early)
 	err := k.Look()
 	safe := h.name(keys.ES256, 23*time.Hour+time.Second)
-	if !errors.Is(err, keeper.ErrEarly) || hintOf(err) != "rename its file to sign later: "+safe {
+	if !errors.Is(err, keeper.ErrEarly) || hintOf(err) != "let it sign later; the name of its file would be "+safe {
 		t.Fatalf("got %v, hint %q", err, hintOf(err))
 	}
 	if k.Ring() != ring {
