@@ -35,7 +35,7 @@ func openStore(ctx context.Context, s *config.Settings, log *slog.Logger, open o
 		PasswordFile: s.DatabasePasswordFile,
 		Connections:  s.DatabaseConnections,
 		Insecure:     s.InsecureDatabase,
-		Waiting:      max(s.LimitInFlight*3/4, 1), // the others are not held up by a database that is slow
+		Waiting:      max(s.LimitInFlight/2, 1), // the others are not held up by a database that is slow
 		Migrate:      open == writing || open == serving,
 		AnyVersion:   open == looking,
 		Log:          log,

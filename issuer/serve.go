@@ -82,7 +82,7 @@ func (p *parts) serveOn(ctx context.Context, to logs, public, private net.Listen
 	s := p.settings
 	remoteKeys := clientjwks.New(clientjwks.Config{
 		Networks:   s.ClientsJWKSNetworks,
-		MaxWaiting: max(s.LimitInFlight/4, 1), // the others are not held up by a client whose keys do not come
+		MaxWaiting: max(s.LimitInFlight/8, 1), // the others are not held up by a client whose keys do not come
 		Log:        to.log,
 	})
 	defer remoteKeys.Close()

@@ -56,6 +56,7 @@ func databaseSource(ctx context.Context, s *config.Settings, db *store.Store, fi
 	}
 	held, err := cache.Open(ctx, cache.Config{
 		Store: db, Size: max(s.ClientsCacheSize, 1), // what is no setting is told of elsewhere
+		Lookups:  max(s.LimitInFlight/8, 1), // the others are not held up by a database that is slow
 		MaxStale: s.DatabaseMaxStale, Check: check, Log: log,
 	})
 	if err != nil {

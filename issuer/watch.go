@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"example.com/signet/issuer/internal/store"
 )
@@ -39,9 +40,20 @@ func (p *parts) watch(ctx context.Context, uses *store.Uses) (stop func()) {
 	running.Go(func() { uses.Run(ctx) })
 	return func() {
 		cancel()
-		running.Wait()
+		ended := make(chan struct{})
+		go func() {
+			running.Wait()
+			close(ended)
+		}()
+		select {
+		case <-ended:
+		case <-time.After(stopAtMost): // all that is written is written in transactions
+		}
 	}
 }
+
+// stopAtMost is how long a stop waits for a database that does not answer.
+const stopAtMost = 5 * time.Second
 
 // bells wake whoever waits.
 type bells []chan<- struct{}

@@ -1,6 +1,9 @@
 package keys
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // What can be wrong with a token. Every error of [Parse], [Set.Verify] and [Set.VerifyParsed] wraps exactly one of
 // these; its text names the rule that broke and holds no byte of the token.
@@ -48,8 +51,17 @@ func WithHint(err error, hint string) error { return &hinted{err, hint} }
 
 // DamagedError is an [ErrDamaged] that names the keys a ring was read without.
 type DamagedError struct {
-	KeyIDs []string
-	Cause  error // what is wrong with each
+	KeyIDs     []string
+	Algorithms []Algorithm // of each, as far as can be told: "" where it cannot; may be shorter
+	Cause      error       // what is wrong with each
+}
+
+// AlgorithmOf returns the algorithm of a damaged key, or "" where it cannot be told.
+func (e *DamagedError) AlgorithmOf(kid string) Algorithm {
+	if i := slices.Index(e.KeyIDs, kid); i >= 0 && i < len(e.Algorithms) {
+		return e.Algorithms[i]
+	}
+	return ""
 }
 
 func (e *DamagedError) Error() string { return ErrDamaged.Error() + ": " + e.Cause.Error() }

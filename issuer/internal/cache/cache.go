@@ -7,6 +7,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,7 @@ type Store interface {
 type Config struct {
 	Store    Store
 	Size     int                            // how many clients are held, and how many ids that nobody has
+	Lookups  int                            // how many requests may wait for the database at once; zero: 32
 	MaxStale time.Duration                  // how long what is held serves while the database is away
 	Check    func(*clients.Resources) error // whether resources fit what the issuer has: its keys and its settings
 	Log      *slog.Logger
@@ -47,9 +49,9 @@ type Config struct {
 
 const (
 	defaultPoll = time.Second
-	// maxLookups bounds how many requests wait for the database at once: the others, whose clients are held, are not
-	// held up by one that is slow.
-	maxLookups = 32
+	// defaultLookups is how many requests wait for the database at once: the others, whose clients are held, are not held
+	// up by one that is slow.
+	defaultLookups = 32
 )
 
 // Why a client or a resource cannot be told.
@@ -96,7 +98,7 @@ func Open(ctx context.Context, cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	c := &Cache{cfg: cfg, held: held, unknown: unknown, lookups: semaphore.NewWeighted(maxLookups), pending: true}
+	c := &Cache{cfg: cfg, held: held, unknown: unknown, lookups: semaphore.NewWeighted(int64(cmp.Or(cfg.Lookups, defaultLookups))), pending: true}
 	c.confirmed.Store(&time.Time{})
 	if err := c.follow(ctx); err != nil {
 		return nil, err

@@ -151,8 +151,9 @@ func (o Operator) momentAfter(active *keys.KeyStatus) time.Time {
 func (o Operator) Revoke(kid string) error {
 	return o.locked(func() error {
 		ring, err := o.Store.Read()
-		if isDamaged(err, kid) {
-			return o.revokeDamaged(ring, kid)
+		var damaged *keys.DamagedError
+		if errors.As(err, &damaged) && isDamaged(err, kid) {
+			return o.revokeDamaged(ring, kid, damaged.AlgorithmOf(kid))
 		}
 		if ring == nil {
 			return err
@@ -168,9 +169,9 @@ func (o Operator) Revoke(kid string) error {
 	})
 }
 
-// revokeDamaged deletes a key of which nothing is known but its kid. Where nobody signs without it, the standby does from
-// now on; the ring is nil when there is no other key.
-func (o Operator) revokeDamaged(ring *keys.Ring, kid string) error {
+// revokeDamaged deletes a key of which nothing is known but its kid and, perhaps, its algorithm. Where nobody signs without
+// it, the standby does from now on, or a new key; the ring is nil when there is no other key.
+func (o Operator) revokeDamaged(ring *keys.Ring, kid string, alg keys.Algorithm) error {
 	surveys := o.Policy.Survey(ring, o.now())
 	for _, survey := range surveys {
 		if survey.Active() == nil {
@@ -182,13 +183,36 @@ func (o Operator) revokeDamaged(ring *keys.Ring, kid string) error {
 	if err := o.Store.Remove(kid); err != nil {
 		return err
 	}
-	if len(surveys) == 0 {
+	if alg != "" {
+		if err := o.begin(alg); err != nil {
+			return err
+		}
+	} else if len(surveys) == 0 {
 		return noKeysLeft()
 	}
 	for _, survey := range surveys {
 		if err := o.fill(survey.Algorithm); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// begin makes keys of an algorithm that has none left: an issuer that keeps a damaged one in memory would else go on
+// signing with it, for it follows no ring in which nobody signs.
+func (o Operator) begin(alg keys.Algorithm) error {
+	ring, err := o.Store.Read()
+	if ring == nil && !errors.Is(err, keys.ErrNoKeys) && !errors.Is(err, keys.ErrDamaged) {
+		return err
+	}
+	if len(o.Policy.SurveyOf(ring, alg, o.now()).Keys) > 0 {
+		return nil
+	}
+	if _, err := o.add(alg, o.now().Truncate(time.Second)); err != nil {
+		return err
+	}
+	if err := o.fill(alg); !errors.Is(err, keys.ErrTaken) { // by another damaged one
+		return err
 	}
 	return nil
 }
@@ -234,9 +258,14 @@ func (o Operator) fill(alg keys.Algorithm) error {
 // It is for a stolen host or store.
 func (o Operator) RevokeAll() error {
 	return o.locked(func() error {
-		removed, err := o.removeDamaged()
+		removed, lost, err := o.removeDamaged()
 		if err != nil {
 			return err
+		}
+		for _, alg := range lost {
+			if err := o.begin(alg); err != nil {
+				return err
+			}
 		}
 		ring, err := o.Store.Read()
 		if removed && errors.Is(err, keys.ErrNoKeys) {
@@ -254,20 +283,23 @@ func (o Operator) RevokeAll() error {
 	})
 }
 
-// removeDamaged reports whether there were any.
-func (o Operator) removeDamaged() (removed bool, err error) {
+// removeDamaged reports whether there were any, and of which algorithms, as far as is known.
+func (o Operator) removeDamaged() (removed bool, lost []keys.Algorithm, err error) {
 	_, err = o.Store.Read()
 	var damaged *keys.DamagedError
 	if !errors.As(err, &damaged) {
-		return false, nil
+		return false, nil, nil
 	}
 	for _, kid := range damaged.KeyIDs {
 		if err := o.Store.Remove(kid); err != nil {
-			return removed, err
+			return removed, lost, err
 		}
 		removed = true
+		if alg := damaged.AlgorithmOf(kid); alg != "" {
+			lost = append(lost, alg)
+		}
 	}
-	return removed, nil
+	return removed, lost, nil
 }
 
 // replaceAll adds before it removes: at every moment there is a key that signs.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +59,12 @@ func newPostgres(cfg Config) (*postgres, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrURL, err)
 	}
+	if !cfg.Insecure && !isProven(config) { // pgx reads some addresses in another way than net/url
+		return nil, fmt.Errorf("%w: it lets a server in that does not prove which one it is", ErrURL)
+	}
+	if severalHosts(config) && config.ValidateConnect == nil { // a standby would answer with what was
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
@@ -97,12 +105,32 @@ func staysHere(u *url.URL) bool {
 		if bare, _, err := net.SplitHostPort(host); err == nil {
 			host = bare
 		}
-		ip, err := netip.ParseAddr(host)
-		if host != "localhost" && !filepath.IsAbs(host) && (err != nil || !ip.IsLoopback()) {
+		if !isHere(host) {
 			return false
 		}
 	}
 	return true
+}
+
+func isHere(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || filepath.IsAbs(host) || (err == nil && ip.IsLoopback())
+}
+
+// isProven reports whether each connection that pgx would make stays here or proves who the server is.
+func isProven(config *pgx.ConnConfig) bool {
+	proven := func(host string, secured *tls.Config) bool {
+		return isHere(host) || (secured != nil && !secured.InsecureSkipVerify)
+	}
+	return proven(config.Host, config.TLSConfig) && !slices.ContainsFunc(config.Fallbacks, func(to *pgconn.FallbackConfig) bool {
+		return !proven(to.Host, to.TLSConfig)
+	})
+}
+
+func severalHosts(config *pgx.ConnConfig) bool {
+	return slices.ContainsFunc(config.Fallbacks, func(to *pgconn.FallbackConfig) bool {
+		return to.Host != config.Host || to.Port != config.Port
+	})
 }
 
 func (p *postgres) String() string {
@@ -189,7 +217,9 @@ func (p *postgres) lock(ctx context.Context, db *sql.DB, name string) (unlock fu
 		return nil, away("locking the database", err)
 	}
 	return func() {
+		givenUp := time.AfterFunc(opTimeout, release) // a server that is gone does not answer
 		_ = tx.Rollback()
+		givenUp.Stop()
 		release()
 		<-p.locking
 	}, nil

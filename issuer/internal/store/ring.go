@@ -73,11 +73,13 @@ func (r Ring) Read() (*keys.Ring, error) {
 func openAll(rows []keyRow, master *masterkey.Key) (*keys.Ring, error) {
 	var opened []keys.RingKey
 	var kids []string
+	var algs []keys.Algorithm
 	var causes []error
 	for _, row := range rows {
 		key, err := row.open(master)
 		if err != nil {
-			kids = append(kids, row.kid)
+			alg, _ := keys.ParseAlgorithm(row.alg) // "" for one that is none
+			kids, algs = append(kids, row.kid), append(algs, alg)
 			causes = append(causes, fmt.Errorf("row %.64q of signet_keys: %w", row.kid, err))
 			continue
 		}
@@ -85,7 +87,7 @@ func openAll(rows []keyRow, master *masterkey.Key) (*keys.Ring, error) {
 	}
 	var damaged error
 	if len(kids) > 0 {
-		damaged = &keys.DamagedError{KeyIDs: kids, Cause: errors.Join(causes...)}
+		damaged = &keys.DamagedError{KeyIDs: kids, Algorithms: algs, Cause: errors.Join(causes...)}
 	}
 	ring, err := keys.NewRing(opened...)
 	if err != nil {

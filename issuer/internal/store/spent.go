@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,12 +15,15 @@ import (
 // that of ctx, the id may or may not have been recorded. It takes one round trip to the database, which it shares with those
 // who come meanwhile.
 func (s *Store) Spend(ctx context.Context, clientID, id string, until time.Time) (first bool, err error) {
-	if !s.cfg.Now().Before(until) {
+	now := s.cfg.Now()
+	if !now.Before(until) {
 		return false, nil
 	}
 	// Client ids have no NUL, so no two pairs join to the same text.
 	whole := until.Add(time.Second - 1).Unix() // no earlier than until
-	return s.spender.spend(ctx, spentID(sha256.Sum256([]byte(clientID+"\x00"+id))), whole)
+	return s.spender.spend(ctx, &spending{
+		id: sha256.Sum256([]byte(clientID + "\x00" + id)), until: whole, asked: now.Unix(), done: make(chan struct{}),
+	})
 }
 
 // spentID is a digest of client and id, so that a row does not depend on what was sent.
@@ -28,10 +33,11 @@ type spentID [sha256.Size]byte
 type spender struct {
 	write func(context.Context, []*spending) error
 
-	most int // how many may wait
+	most int // how many may wait, those that are being written among them
 
 	mu      sync.Mutex
 	waiting []*spending // guarded by mu
+	writing int         // guarded by mu: how many of them are on their way
 	busy    bool        // guarded by mu: somebody writes
 }
 
@@ -39,6 +45,7 @@ type spender struct {
 type spending struct {
 	id    spentID
 	until int64
+	asked int64 // when it was found not to have expired
 
 	done  chan struct{}
 	first bool
@@ -48,10 +55,9 @@ type spending struct {
 // maxBatch is how many ids go with one statement.
 const maxBatch = 128
 
-func (s *spender) spend(ctx context.Context, id spentID, until int64) (bool, error) {
-	one := &spending{id: id, until: until, done: make(chan struct{})}
+func (s *spender) spend(ctx context.Context, one *spending) (bool, error) {
 	s.mu.Lock()
-	if len(s.waiting) >= s.most {
+	if len(s.waiting)+s.writing >= s.most {
 		s.mu.Unlock()
 		return false, ErrBusy
 	}
@@ -100,21 +106,28 @@ func (s *spender) next() []*spending {
 			seen[one.id] = true
 			unique = append(unique, one)
 		}
+		s.writing = len(unique)
 		return unique
 	}
-	s.waiting, s.busy = nil, false
+	s.waiting, s.writing, s.busy = nil, 0, false
 	return nil
 }
 
-// writeSpent records a batch. A row whose time has passed is as good as none.
+// writeSpent records a batch. A row whose time had passed when all of them were asked for is as good as none; by the clock of
+// now it might be that of an assertion that has expired since.
 func (s *Store) writeSpent(ctx context.Context, batch []*spending) error {
+	slices.SortFunc(batch, func(a, b *spending) int { // issuers that lock rows in one order wait, and never for one another
+		return bytes.Compare(a.id[:], b.id[:])
+	})
 	byID := make(map[spentID]*spending, len(batch))
 	args := make([]any, 0, 2*len(batch)+1)
+	asked := batch[0].asked
 	for _, one := range batch {
 		byID[one.id] = one
 		args = append(args, one.id[:], one.until)
+		asked = min(asked, one.asked)
 	}
-	args = append(args, s.cfg.Now().Unix())
+	args = append(args, asked)
 	err := s.rows(ctx, func(scan func(...any) error) error {
 		var raw []byte
 		if err := scan(&raw); err != nil {

@@ -18,6 +18,7 @@ func TestURL(t *testing.T) {
 		path     = "not a database's address: sqlite: needs the plain path of a file, like sqlite:/var/lib/signet/issuer.db"
 		parse    = "not a database's address: it does not parse"
 		password = "not a database's address: it has a password in it"
+		proof    = "not a database's address: it lets a server in that does not prove which one it is"
 	)
 	unproved := func(mode string) string {
 		return "not a database's address: sslmode=" + mode + " does not prove which server it is"
@@ -75,6 +76,14 @@ func TestURL(t *testing.T) {
 		{"the host is said twice", "postgres:///signet?host=127.0.0.1&host=db.example.com&sslmode=disable", false, unproved("disable")},
 		{"who knows where", "postgres:///signet?sslmode=disable", false, unproved("disable")},
 		{"who knows what service", "postgres:///signet?service=signet&sslmode=disable", false, unproved("disable")},
+
+		{"two modes, the last of which counts", "postgres://db.example.com/x?sslmode=verify-full&sslmode=disable", false, proof},
+		{"a mode by another name", "postgres://db.example.com/x?sslmode=verify-full&ssl=true", false, proof},
+		{"a host that looks like a query", "postgres://localhost?x=@db.example.com/x", false, proof},
+		{"a user that looks like a host", "postgres://a@db.example.com,@localhost/x", false, ok}, // it is encoded on the way
+		{"a host that looks like a fragment", "postgres://localhost#,db.example.com/x", false, proof},
+		{"a host behind a semicolon", "postgres://localhost/x?host=db.example.com,;", false, proof},
+		{"a host behind a space", "postgres://localhost/x? host=db.example.com", false, proof},
 
 		{"no TLS, and insecure", "postgres://db.example.com/signet?sslmode=disable", insecure, ok},
 		{"no mode", "postgres://db.example.com/signet", false, ok},
