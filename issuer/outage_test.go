@@ -173,10 +173,13 @@ func (o *outage) after() {
 	o.spent("an assertion from before")
 	o.must(until(func() error { return o.p.metric("signet_database_trouble 0") }))
 	o.must(until(func() error { return o.p.metric("signet_keys_trouble 0") }))
-	o.must(o.p.metric("signet_registry_trouble 0"))
-	if status, text := o.p.verbose(); status != 200 || strings.Contains(text, "trouble") {
-		o.t.Errorf("/readyz?verbose: %d\n%s", status, text)
-	}
+	o.must(until(func() error { return o.p.metric("signet_registry_trouble 0") }))
+	o.must(until(func() error {
+		if status, text := o.p.verbose(); status != 200 || strings.Contains(text, "trouble") {
+			return fmt.Errorf("/readyz?verbose: %d\n%s", status, text)
+		}
+		return nil
+	}))
 	o.p.log.await(o.t, o.p.ended, "following the registry again")
 	o.ok("clients", "enable", "revoked")
 	o.reach("the client that is enabled again", 200)
