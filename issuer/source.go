@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 
 	"example.com/signet/issuer/internal/cache"
 	"example.com/signet/issuer/internal/clients"
@@ -86,7 +87,13 @@ func databaseSource(ctx context.Context, s *config.Settings, db *store.Store, fi
 
 // orElse is the registry for development until there is another.
 func (from *source) orElse(development *clients.Registry) *source {
-	develops := func() bool { return from.resources().Len() == 0 }
+	var served atomic.Bool // another registry: one that is emptied does not bring this one back
+	develops := func() bool {
+		if from.resources().Len() > 0 {
+			served.Store(true)
+		}
+		return !served.Load()
+	}
 	return &source{
 		registry: func() oauth.Registry {
 			if develops() {

@@ -38,6 +38,7 @@ const (
 	lifeTime       = 30 * time.Minute // so that connections move to where the name points to now
 	pingEvery      = 15 * time.Second // of the connection that listens
 	channel        = "signet"
+	lockAtMost     = "6min" // how long a lock is held by an issuer that is gone without a word; a migration may take five
 )
 
 func newPostgres(cfg Config) (*postgres, error) {
@@ -47,6 +48,9 @@ func newPostgres(cfg Config) (*postgres, error) {
 	}
 	if !strings.HasPrefix(cfg.URL, u.Scheme+"://") { // pgx would pass over what is in it
 		return nil, fmt.Errorf("%w: it begins with %s://", ErrURL, u.Scheme)
+	}
+	if _, err := url.ParseQuery(u.RawQuery); err != nil {
+		return nil, fmt.Errorf("%w: its query does not parse", ErrURL)
 	}
 	if _, has := u.User.Password(); has || u.Query().Has("password") || u.Query().Has("sslpassword") {
 		return nil, keys.WithHint(fmt.Errorf("%w: it has a password in it", ErrURL),
@@ -77,8 +81,7 @@ func newPostgres(cfg Config) (*postgres, error) {
 // checkTransport lets only TLS that proves who the server is out of this machine. Where the address does not say, it
 // makes it say so.
 func checkTransport(u *url.URL, insecure bool) error {
-	query := u.Query()
-	mode := query.Get("sslmode")
+	mode := u.Query().Get("sslmode")
 	if insecure || mode == "verify-full" || staysHere(u) {
 		return nil
 	}
@@ -87,8 +90,8 @@ func checkTransport(u *url.URL, insecure bool) error {
 			fmt.Errorf("%w: sslmode=%.20s does not prove which server it is", ErrURL, mode),
 			"leave sslmode out, or write verify-full (with sslrootcert=FILE for a CA of your own); --insecure-database accepts the risk")
 	}
-	query.Set("sslmode", "verify-full")
-	u.RawQuery = query.Encode()
+	// Behind what is there, and without spelling that anew: pgx takes a plus sign for one, and net/url for a blank.
+	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&sslmode=verify-full", "&")
 	return nil
 }
 
@@ -206,7 +209,8 @@ func (p *postgres) lock(ctx context.Context, db *sql.DB, name string) (unlock fu
 	stop := context.AfterFunc(ctx, release)
 	tx, err := db.BeginTx(holding, nil)
 	if err == nil {
-		_, err = tx.ExecContext(holding, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", channel+" "+name)
+		_, err = tx.ExecContext(holding, "SELECT set_config('idle_in_transaction_session_timeout', $1, true), "+
+			"pg_advisory_xact_lock(hashtextextended($2, 0))", lockAtMost, channel+" "+name)
 	}
 	if !stop() {
 		err = ctx.Err() // and not that of what it has ended

@@ -18,6 +18,7 @@ func TestURL(t *testing.T) {
 		path     = "not a database's address: sqlite: needs the plain path of a file, like sqlite:/var/lib/signet/issuer.db"
 		parse    = "not a database's address: it does not parse"
 		password = "not a database's address: it has a password in it"
+		query    = "not a database's address: its query does not parse"
 		proof    = "not a database's address: it lets a server in that does not prove which one it is"
 	)
 	unproved := func(mode string) string {
@@ -82,7 +83,8 @@ func TestURL(t *testing.T) {
 		{"a host that looks like a query", "postgres://localhost?x=@db.example.com/x", false, proof},
 		{"a user that looks like a host", "postgres://a@db.example.com,@localhost/x", false, ok}, // it is encoded on the way
 		{"a host that looks like a fragment", "postgres://localhost#,db.example.com/x", false, proof},
-		{"a host behind a semicolon", "postgres://localhost/x?host=db.example.com,;", false, proof},
+		{"a host behind a semicolon", "postgres://localhost/x?host=db.example.com,;", false, query},
+		{"an escape that is none", "postgres://db.example.com/x?sslrootcert=%zz", false, query},
 		{"a host behind a space", "postgres://localhost/x? host=db.example.com", false, proof},
 
 		{"no TLS, and insecure", "postgres://db.example.com/signet?sslmode=disable", insecure, ok},
