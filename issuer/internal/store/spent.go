@@ -11,8 +11,8 @@ import (
 )
 
 // Spend records that a client used an assertion id, until the given time, and reports whether it was the first to do so.
-// With that time past, nobody is: an earlier use may be forgotten. With an error, which wraps [ErrAway] or [ErrBusy], or is
-// that of ctx, the id may or may not have been recorded. It takes one round trip to the database, which it shares with those
+// With that time past, nobody is: an earlier use may be forgotten. With an [ErrBusy] the id has not been recorded; with an
+// [ErrAway], or the error of ctx, it may have been. It takes one round trip to the database, which it shares with those
 // who come meanwhile.
 func (s *Store) Spend(ctx context.Context, clientID, id string, until time.Time) (first bool, err error) {
 	now := s.cfg.Now()

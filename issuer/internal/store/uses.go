@@ -104,8 +104,8 @@ func (u *Uses) write(ctx context.Context, ids []secretID, at map[secretID]int64)
 	return err
 }
 
-// LastUses returns when each secret of the client was last used, by the SHA-256 of the secret in hexadecimal, to the
-// minute.
+// LastUses returns when each secret of the client was last used, by the SHA-256 of the secret in hexadecimal, as far
+// as that has been written down: every half minute.
 func (s *Store) LastUses(ctx context.Context, clientID string) (map[string]time.Time, error) {
 	uses := make(map[string]time.Time)
 	err := s.rows(ctx, func(scan func(...any) error) error {
