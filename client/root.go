@@ -46,13 +46,13 @@ func (s *settings) source(url string) (*tokens.Source, error) {
 		return nil, &failure{fmt.Errorf("reading the client's key: %w", err), exitUsage, keyHint(err)}
 	}
 	source, err := tokens.New(tokens.Config{
-		Issuer:   s.issuer,
-		ClientID: s.clientID,
-		Key:      key,
-		Resource: s.resource,
-		Scope:    strings.Fields(s.scope),
-		Origin:   url,
-		Header:   carrier,
+		Issuer:     s.issuer,
+		ClientID:   s.clientID,
+		Credential: tokens.PrivateKey(key),
+		Resource:   s.resource,
+		Scope:      strings.Fields(s.scope),
+		Origin:     url,
+		Header:     carrier,
 	})
 	if err != nil {
 		return nil, usage(err, "client --help lists the flags")

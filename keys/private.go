@@ -60,10 +60,16 @@ func generateRaw(alg Algorithm) (crypto.Signer, error) {
 // NewPrivateKey returns signer as a key under the kid that RFC 7638 derives from its public half, after proving the
 // pair. Signer may be any implementation whose public key [NewPublicKey] accepts; it must be safe for concurrent use.
 // A signer that does not prove itself is an [ErrKey].
-func NewPrivateKey(signer crypto.Signer) (*PrivateKey, error) {
+func NewPrivateKey(signer crypto.Signer) (*PrivateKey, error) { return newPrivateKey(signer, "") }
+
+// newPrivateKey is [NewPrivateKey] with another kid, unless that is empty.
+func newPrivateKey(signer crypto.Signer, kid string) (*PrivateKey, error) {
 	public, err := NewPublicKey(signer.Public())
 	if err != nil {
 		return nil, err
+	}
+	if kid != "" {
+		public.id = kid
 	}
 	key := &PrivateKey{public: public, signer: signer, headers: encodeHeaders(public)}
 	_, isStandard := signer.(*ecdsa.PrivateKey)

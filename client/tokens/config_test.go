@@ -24,7 +24,7 @@ func TestNew(t *testing.T) {
 
 		{"empty", func(c *tokens.Config) { *c = tokens.Config{} }, "tokens: no issuer"},
 		{"no client id", func(c *tokens.Config) { c.ClientID = "" }, "tokens: no client id"},
-		{"no key", func(c *tokens.Config) { c.Key = nil }, "tokens: no key"},
+		{"no key", func(c *tokens.Config) { c.Credential = nil }, "tokens: no credential"},
 		{"issuer relative", func(c *tokens.Config) { c.Issuer = "issuer.example.com" },
 			`tokens: issuer: URL not allowed: "issuer.example.com" is not absolute`},
 		{"issuer on plain http", func(c *tokens.Config) { c.Issuer = "http://issuer.example.com" },
@@ -52,7 +52,7 @@ func TestNew(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			cfg := tokens.Config{Issuer: "https://issuer.example.com", ClientID: "billing", Key: keystest.Key(keystest.ES256)}
+			cfg := tokens.Config{Issuer: "https://issuer.example.com", ClientID: "billing", Credential: tokens.PrivateKey(keystest.Key(keystest.ES256))}
 			test.edit(&cfg)
 			source, err := tokens.New(cfg)
 			if test.want == "" {

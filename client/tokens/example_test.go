@@ -20,11 +20,11 @@ func Example() {
 	defer orders.Close()
 
 	source, err := tokens.New(tokens.Config{
-		Issuer:   issuer.URL, // https://issuer.example.com
-		ClientID: "billing",
-		Key:      keystest.Key(keystest.ES256),
-		Scope:    []string{"orders:read"},
-		Origin:   orders.URL, // https://orders.example.com
+		Issuer:     issuer.URL, // https://issuer.example.com
+		ClientID:   "billing",
+		Credential: tokens.PrivateKey(keystest.Key(keystest.ES256)),
+		Scope:      []string{"orders:read"},
+		Origin:     orders.URL, // https://orders.example.com
 	})
 	if err != nil {
 		fmt.Println("settings:", err)
@@ -61,10 +61,10 @@ func ExampleSource_Token() {
 	defer orders.Close()
 
 	source, err := tokens.New(tokens.Config{
-		Issuer:   issuer.URL,
-		ClientID: "billing",
-		Key:      keystest.Key(keystest.ES256),
-		Now:      keystest.NewClock().Now, // so that the output is always the same
+		Issuer:     issuer.URL,
+		ClientID:   "billing",
+		Credential: tokens.PrivateKey(keystest.Key(keystest.ES256)),
+		Now:        keystest.NewClock().Now, // so that the output is always the same
 	})
 	if err != nil {
 		fmt.Println("settings:", err)

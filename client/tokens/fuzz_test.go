@@ -2,8 +2,10 @@ package tokens
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // FuzzAnswer: whatever the issuer answers, a token that comes out of it fits into a header and ends within a day, and an
@@ -29,7 +31,7 @@ func FuzzAnswer(f *testing.F) {
 		case err != nil && g != granted{}:
 			t.Errorf("%+v beside error %v", g, err)
 		}
-		refusal := readRefusal(status, body)
+		refusal := readRefusal(&http.Response{StatusCode: status}, body, time.Time{})
 		kinds := 0
 		for _, kind := range []error{ErrUnreachable, ErrRefused, ErrAnswer} {
 			if errors.Is(refusal, kind) {

@@ -145,7 +145,7 @@ func config(tb testing.TB, i *issuer) tokens.Config {
 	return tokens.Config{
 		Issuer:     i.URL,
 		ClientID:   "billing",
-		Key:        keystest.Key(keystest.ES256),
+		Credential: tokens.PrivateKey(keystest.Key(keystest.ES256)),
 		HTTPClient: &http.Client{Transport: pool},
 	}
 }

@@ -88,7 +88,8 @@ func TestAssertion(t *testing.T) {
 			clock, i := keystest.NewClock(), newIssuer(t)
 			i.Answer(grant("uncached", 0))
 			cfg := config(t, i)
-			cfg.Key, cfg.Now = keystest.Key(name), clock.Now
+			key := keystest.Key(name)
+			cfg.Credential, cfg.Now = tokens.PrivateKey(key), clock.Now
 			source := newSource(t, cfg)
 			const requests = 20
 			ids := make(map[string]bool)
@@ -100,7 +101,7 @@ func TestAssertion(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				wantHeader := keys.Header{Algorithm: cfg.Key.Algorithm(), KeyID: cfg.Key.ID(), Type: "client-authentication+jwt"}
+				wantHeader := keys.Header{Algorithm: key.Algorithm(), KeyID: key.ID(), Type: "client-authentication+jwt"}
 				if token.Header != wantHeader {
 					t.Errorf("header %+v, want %+v", token.Header, wantHeader)
 				}

@@ -3,6 +3,7 @@ package tokens
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,7 +14,10 @@ import (
 // Transport returns a RoundTripper that puts a token on each request to the configured origin and sends it with base;
 // nil means [http.DefaultTransport]. A request to another origin, as after a redirect, goes without a token. A request
 // that has a Token or Authorization header already is refused, and so is every request when neither Origin nor Resource
-// says where tokens may go. It is safe for concurrent use.
+// says where tokens may go.
+//
+// When the answer is 401 with the error invalid_token (RFC 6750 §3.1), that very token is dropped, and the request sent
+// once more with another one if it has no body or its GetBody gives it again. It is safe for concurrent use.
 func (s *Source) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
@@ -25,6 +29,8 @@ type transport struct {
 	source *Source
 	base   http.RoundTripper
 }
+
+var _ http.RoundTripper = (*transport)(nil)
 
 // Format writes what the source's does, for every verb: fmt would look into the fields.
 func (t *transport) Format(w fmt.State, verb rune) { t.source.Format(w, verb) }
@@ -43,23 +49,60 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, errHasToken
 	}
-	token, err := t.source.Token(req.Context())
+	token, err := t.source.held(req.Context())
 	if err != nil {
 		closeBody(req)
 		return nil, err
 	}
-	signed := req.Clone(req.Context())
-	switch t.source.cfg.Header {
-	case AuthorizationHeader:
-		signed.Header.Set("Authorization", "Bearer "+token.AccessToken())
-	default:
-		signed.Header.Set("Token", token.AccessToken())
+	resp, err := t.send(req, req.Body, token)
+	if err != nil || !saysInvalidToken(resp) {
+		return resp, err
 	}
+	return t.again(req, resp, token)
+}
+
+// send sends a copy of req with another body and a token.
+func (t *transport) send(req *http.Request, body io.ReadCloser, token *held) (*http.Response, error) {
+	signed := req.WithContext(req.Context())
+	signed.Body = body
+	signed.Header = req.Header.Clone()
+	signed.Header[t.source.client.cfg.Header.name()] = []string{token.value}
 	resp, err := t.base.RoundTrip(signed)
 	if resp != nil {
 		resp.Request = req // whoever looks at the answer's request shall not see the token
 	}
-	return resp, err
+	return resp, scrub(err, token.token.AccessToken())
+}
+
+// again sends req once more, with another token than the one that was refused. Where that is not possible, the refusal
+// is the answer.
+func (t *transport) again(req *http.Request, refusal *http.Response, refused *held) (*http.Response, error) {
+	if !t.source.slot.renew(refused) {
+		return refusal, nil
+	}
+	body, ok := replay(req)
+	if !ok {
+		return refusal, nil
+	}
+	fresh, err := t.source.held(req.Context())
+	if err != nil || fresh.token.is(refused.token) {
+		_ = body.Close()
+		return refusal, nil
+	}
+	_ = refusal.Body.Close()
+	return t.send(req, body, fresh)
+}
+
+// replay returns the body of req from its beginning, if that can be had.
+func replay(req *http.Request) (io.ReadCloser, bool) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return http.NoBody, true
+	}
+	if req.GetBody == nil {
+		return nil, false
+	}
+	body, err := req.GetBody()
+	return body, err == nil
 }
 
 // hasToken reports whether h carries a token. Names that somebody wrote into the map by hand may be in any letter case,
@@ -84,16 +127,16 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// originOf returns where tokens may be sent, or nothing when cfg does not say. A resource need not be an address: it is
+// originOf returns where tokens may be sent, or nothing when the target does not say. A resource need not be an address: it is
 // a name for the issuer, such as urn:example:orders (RFC 8707 §2).
-func originOf(cfg Config) (string, error) {
-	address := cfg.Origin
+func originOf(target Target) (string, error) {
+	address := target.Origin
 	if address == "" {
-		address = cfg.Resource
+		address = target.Resource
 	}
 	err := remote.CheckURL(address)
 	switch {
-	case err != nil && cfg.Origin != "":
+	case err != nil && target.Origin != "":
 		return "", fmt.Errorf("tokens: origin: %w", err)
 	case err != nil:
 		return "", nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -219,7 +220,7 @@ func TestMetadataFallsBack(t *testing.T) {
 				return
 			}
 			wantError(t, err, remote.ErrFetch, fmt.Sprintf("status %d", row.status))
-			if got != (remote.Metadata{}) || s.requests.Load() != 1 {
+			if !reflect.DeepEqual(got, remote.Metadata{}) || s.requests.Load() != 1 {
 				t.Errorf("%+v, %d requests", got, s.requests.Load())
 			}
 		})
@@ -247,7 +248,7 @@ func TestMetadataFallbackFails(t *testing.T) {
 			s, asked := issuerSite(t, map[string]string{openidPlace: row.body})
 			got, err := remote.Fetcher{}.Metadata(t.Context(), s.URL)
 			wantError(t, err, row.want, row.text)
-			if got != (remote.Metadata{}) {
+			if !reflect.DeepEqual(got, remote.Metadata{}) {
 				t.Errorf("metadata beside the error: %+v", got)
 			}
 			if diff := cmp.Diff([]string{oauthPlace, openidPlace}, *asked); diff != "" {

@@ -2,6 +2,7 @@ package remote_test
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -77,7 +78,7 @@ func TestMetadataRefuses(t *testing.T) {
 			s, asked := issuerSite(t, map[string]string{oauthPlace: row.body, openidPlace: `{"issuer":"%s"}`})
 			got, err := remote.Fetcher{}.Metadata(t.Context(), s.URL)
 			wantError(t, err, row.want, row.text)
-			if got != (remote.Metadata{}) {
+			if !reflect.DeepEqual(got, remote.Metadata{}) {
 				t.Errorf("metadata beside the error: %+v", got)
 			}
 			if diff := cmp.Diff([]string{oauthPlace}, *asked); diff != "" {

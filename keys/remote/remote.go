@@ -49,6 +49,9 @@ type Metadata struct {
 	Issuer        string `json:"issuer"`
 	TokenEndpoint string `json:"token_endpoint"` // may be empty
 	JWKSURI       string `json:"jwks_uri"`       // may be empty
+
+	// AuthMethods are the ways in which a client may prove who it is at the token endpoint; empty: it does not say.
+	AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 }
 
 // Metadata fetches the metadata of issuer: from RFC 8414's place, and where the server has nothing there (4xx) from
@@ -212,7 +215,7 @@ func (f Fetcher) get(ctx context.Context, address, etag string, limit int64) (an
 		return a, nil
 	}
 	if a.status != http.StatusOK {
-		return answer{status: a.status}, fmt.Errorf("%w: status %d", ErrFetch, a.status)
+		return answer{status: a.status}, &StatusError{a.status, RetryAfter(resp.Header)}
 	}
 	a.body, err = ReadAll(resp.Body, limit)
 	return a, err
