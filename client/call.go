@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -18,29 +20,49 @@ import (
 
 const callTimeout = 30 * time.Second
 
-func callCommand(s *settings) *cobra.Command {
-	return &cobra.Command{
-		Use:     "call URL",
-		Short:   "Call URL with a token and print the body of the answer",
-		Example: "  go run ./client call http://127.0.0.1:9000/whoami\n  go run ./client call --scope admin http://127.0.0.1:9000/admin",
-		Args:    arguments(1, 1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return call(cmd, s, args[0]) },
-	}
+// request is what to send.
+type request struct {
+	address     string
+	method      string // empty: GET, or POST when there is a body
+	data        string // empty: no body; @FILE and @- are read
+	contentType string
 }
 
-// call sends a GET with a token and copies the body of the answer to standard output.
-func call(cmd *cobra.Command, s *settings, address string) error {
-	if err := remote.CheckURL(address); err != nil {
+func callCommand(s *settings) *cobra.Command {
+	var r request
+	cmd := &cobra.Command{
+		Use:   "call URL",
+		Short: "Call URL with a token and print the body of the answer",
+		Long: "Call URL with a token and print the body of the answer. --data has a body, as in\n" +
+			"client call --data @order.json https://orders.example.com/orders. For all else there is curl: see client token.",
+		Example: "  go run ./client call http://127.0.0.1:9000/whoami\n" +
+			"  go run ./client call --scope \"read admin\" http://127.0.0.1:9000/admin",
+		Args: arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r.address = args[0]
+			return call(cmd, s, r)
+		},
+	}
+	cmd.Flags().StringVarP(&r.method, "method", "X", "", "method of the request (default GET, with --data POST)")
+	cmd.Flags().StringVarP(&r.data, "data", "d", "", "body of the request; @FILE is what is in a file, @- standard input")
+	cmd.Flags().StringVar(&r.contentType, "content-type", "application/json", "what the body is")
+	return cmd
+}
+
+// call sends a request with a token and copies the body of the answer to standard output.
+func call(cmd *cobra.Command, s *settings, r request) error {
+	if err := remote.CheckURL(r.address); err != nil {
 		return usage(err, "tokens are sent over https, or to loopback")
 	}
-	source, err := s.source(address)
+	req, err := r.build(cmd)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, address, nil)
+	source, err := s.source(cmd, r.address)
 	if err != nil {
-		return usage(err, "")
+		return err
 	}
+	defer source.Close()
 	client := remote.SameOrigin(&http.Client{Transport: source.Transport(nil), Timeout: callTimeout})
 	resp, err := client.Do(req)
 	if err != nil {
@@ -56,11 +78,42 @@ func call(cmd *cobra.Command, s *settings, address string) error {
 	return nil
 }
 
+func (r request) build(cmd *cobra.Command) (*http.Request, error) {
+	body, err := r.body(cmd.InOrStdin())
+	if err != nil {
+		return nil, usage(fmt.Errorf("--data: %w", err), "")
+	}
+	method := cmp.Or(r.method, http.MethodGet)
+	if r.method == "" && r.data != "" {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(cmd.Context(), method, r.address, bytes.NewReader(body))
+	if err != nil {
+		return nil, usage(err, "")
+	}
+	if r.data != "" {
+		req.Header.Set("Content-Type", r.contentType)
+	}
+	return req, nil
+}
+
+// body reads the whole body, so that it can be sent a second time.
+func (r request) body(stdin io.Reader) ([]byte, error) {
+	switch file, isFile := strings.CutPrefix(r.data, "@"); {
+	case !isFile:
+		return []byte(r.data), nil
+	case file == "-":
+		return io.ReadAll(stdin)
+	default:
+		return os.ReadFile(file)
+	}
+}
+
 // explainCall tells an issuer that gave no token from a resource server that gave no answer.
 func explainCall(err error) error {
 	var asked *url.Error
 	if errors.As(err, &asked) { // it names the request to the resource server, which is not what failed
-		for _, atIssuer := range []error{tokens.ErrUnreachable, tokens.ErrRefused, tokens.ErrAnswer} {
+		for _, atIssuer := range []error{tokens.ErrUnreachable, tokens.ErrRefused, tokens.ErrAnswer, tokens.ErrCredential} {
 			if errors.Is(err, atIssuer) {
 				return asked.Err
 			}
@@ -76,6 +129,9 @@ func refusedCall(resp *http.Response) error {
 	err := fmt.Errorf("the resource server answered %s: %.200q", statusOf(resp), bytes.TrimSpace(text))
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
+		if off := clockOff(resp.Header, time.Now()); off != 0 {
+			return &failure{err, exitNotAuthorised, "the clocks are apart: this machine's is " + spokenOff(off) + " that of the resource server"}
+		}
 		return &failure{err, exitNotAuthorised, "its log has the reason: does it trust this --issuer, and is it the --resource of the token?"}
 	case http.StatusForbidden:
 		return &failure{err, exitNotAuthorised, "ask for the scope that it wants with --scope" + scopeOf(resp)}
@@ -98,4 +154,21 @@ func scopeOf(resp *http.Response) string {
 		return ""
 	}
 	return fmt.Sprintf(": %.200q", scope)
+}
+
+// clockOff is by how much now is ahead of the moment at which an answer was made, when that may be why a token is refused.
+func clockOff(h http.Header, now time.Time) time.Duration {
+	made, err := http.ParseTime(h.Get("Date"))
+	off := now.Sub(made).Round(time.Second)
+	if err != nil || off.Abs() < 30*time.Second {
+		return 0
+	}
+	return off
+}
+
+func spokenOff(off time.Duration) string {
+	if off < 0 {
+		return fmt.Sprintf("%v behind", -off)
+	}
+	return fmt.Sprintf("%v ahead of", off)
 }

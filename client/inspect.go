@@ -46,16 +46,22 @@ func tokenToInspect(cmd *cobra.Command, s *settings, args []string) (string, err
 	case len(args) == 1 && args[0] != "-":
 		return args[0], nil
 	case len(args) == 1:
-		const lineBreak, tooMuch = 2, 1 // what is cut off here is refused by its length
-		text, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), keys.MaxTokenSize+lineBreak+tooMuch))
-		return strings.TrimSpace(string(text)), err
+		return readToken(cmd.InOrStdin())
 	}
-	source, err := s.source("")
+	source, err := s.source(cmd, "")
 	if err != nil {
 		return "", err
 	}
+	defer source.Close()
 	token, err := source.Token(cmd.Context())
 	return token.AccessToken(), err
+}
+
+// readToken reads a token with a line break after it. What is cut off here is refused by its length.
+func readToken(r io.Reader) (string, error) {
+	const lineBreak, tooMuch = 2, 1
+	text, err := io.ReadAll(io.LimitReader(r, keys.MaxTokenSize+lineBreak+tooMuch))
+	return strings.TrimSpace(string(text)), err
 }
 
 // times are the claims that are moments.

@@ -20,6 +20,7 @@ import (
 func TestREADME(t *testing.T) {
 	r := newReader(t)
 	r.write("registry.yaml", r.only(t, "yaml"))
+	r.write("client.yaml", r.only(t, "yaml client"))
 	for _, b := range r.blocks {
 		switch {
 		case b.info == "console":
@@ -40,6 +41,11 @@ func TestREADME(t *testing.T) {
 			return strings.Contains(string(log), "issuer serves")
 		})
 	})
+	t.Run("the settings file is one that the client accepts", func(t *testing.T) {
+		if out, err := r.command("go run ./client version --config client.yaml").CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
 	t.Run("the Go snippets compile", r.compileSnippets)
 }
 
@@ -51,7 +57,10 @@ func TestREADMENamesEveryFlag(t *testing.T) {
 	}
 	w := newWorld(t)
 	flag := regexp.MustCompile(`(?m)^ +(?:-\w, )?(--[a-z0-9-]+)`)
-	for _, command := range [][]string{{"issuer"}, {"resource"}, {"client"}, {"client", "serve"}} {
+	for _, command := range [][]string{
+		{"issuer"}, {"resource"}, {"client"}, {"client", "serve"}, {"client", "proxy"}, {"client", "token"}, {"client", "call"},
+		{"client", "verify"}, {"client", "check"},
+	} {
 		help := w.command(command[0], append(command[1:], "--help")...).mustRun(t)
 		for _, match := range flag.FindAllStringSubmatch(help, -1) {
 			if match[1] != "--help" && !strings.Contains(string(readme), "`"+match[1]+"`") {
@@ -108,9 +117,10 @@ func newReader(t *testing.T) *reader {
 	t.Helper()
 	r := &reader{t: t, dir: filepath.Join(t.TempDir(), "signet"), blocks: readBlocks(t)}
 	copyRepository(t, r.dir)
-	var there, back []string
+	const audience = "--audience http://127.0.0.1:9000" // what tokens are for is no address here
+	there, back := []string{audience, audience}, []string(nil)
 	port := make(map[string]string)
-	for _, documented := range []string{"8080", "8081", "9000", "9001", "9002"} {
+	for _, documented := range []string{"8080", "8081", "9000", "9001", "9002", "9003"} {
 		_, free, _ := net.SplitHostPort(freeAddress(t))
 		port[documented] = free
 		there = append(there, ":"+documented, ":"+free)
@@ -127,7 +137,7 @@ func newReader(t *testing.T) *reader {
 		r.env = append(r.env, name+"="+goEnv(t, name)) // only so that nothing is downloaded or built twice
 	}
 	r.env = append(r.env, "README_ISSUER="+port["8080"]+" "+port["8081"], "README_RESOURCE="+port["9000"]+" "+port["9001"],
-		"README_CLIENT="+port["9002"])
+		"README_CLIENT="+port["9002"], "README_PROXY="+port["9003"])
 	t.Cleanup(r.stopAll)
 	return r
 }
@@ -203,6 +213,7 @@ func (r *reader) command(text string) *exec.Cmd {
 	cmd.Env = slices.Clone(r.env)
 	for program, variable := range map[string]string{
 		"./issuer": "README_ISSUER", "./resource": "README_RESOURCE", "./client serve": "README_CLIENT",
+		"./client proxy": "README_PROXY",
 	} {
 		if !strings.Contains(text, "go run "+program) || strings.Contains(text, "--listen") {
 			continue

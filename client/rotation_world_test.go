@@ -139,7 +139,12 @@ func every(ctx context.Context, interval time.Duration, do func()) {
 
 func (l *load) source(audience string) *tokens.Source {
 	source, err := tokens.New(tokens.Config{
-		Issuer: l.issuer, ClientID: "demo", Key: l.key, Resource: audience, HTTPClient: l.client,
+		Issuer: l.issuer, ClientID: "demo", Credential: tokens.PrivateKey(l.key), Resource: audience, HTTPClient: l.client,
+		OnExchange: func(e tokens.Exchange) { // the source tries again by itself, and would hide it
+			if e.Err != nil && !(l.killed && errors.Is(e.Err, tokens.ErrUnreachable)) {
+				l.fail(nil, "", "no token: %v", e.Err)
+			}
+		},
 	})
 	if err != nil {
 		panic(err) // the configuration is the test's own
@@ -190,6 +195,7 @@ func (l *load) obtain(source *tokens.Source) (ticket, bool) {
 	defer cancel()
 	token, err := source.Token(ctx)
 	for l.killed && errors.Is(err, tokens.ErrUnreachable) && ctx.Err() == nil { // with a new assertion
+		time.Sleep(10 * time.Millisecond) // the source leaves the issuer alone for a while
 		token, err = source.Token(ctx)
 	}
 	if err != nil {

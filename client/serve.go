@@ -8,13 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/spf13/cobra"
 
+	"example.com/signet/client/internal/loopback"
 	"example.com/signet/client/tokens"
 	"example.com/signet/keys/remote"
 )
@@ -26,7 +25,7 @@ func serveCommand(s *settings) *cobra.Command {
 		Short: "Serve an API on loopback that calls the resource server with a token",
 		Long: "Serve an API on loopback with one endpoint, GET /. When called, it obtains a token, calls the resource\n" +
 			"server (--url) with it and passes the answer on.",
-		Example: "  go run ./client serve\n  curl http://127.0.0.1:9002/",
+		Example: "  go run ./client serve &\n  curl http://127.0.0.1:9002/",
 		Args:    arguments(0, 0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return serve(cmd, s, listen) },
 	}
@@ -34,55 +33,47 @@ func serveCommand(s *settings) *cobra.Command {
 	return cmd
 }
 
-const shutdownGrace = 10 * time.Second
-
 func serve(cmd *cobra.Command, s *settings, address string) error {
 	if err := remote.CheckURL(s.url); err != nil {
 		return usage(err, "tokens are sent over https, or to loopback")
 	}
-	if !isLoopback(address) {
-		return usage(fmt.Errorf("--listen %q is not loopback", address),
-			"whoever reaches this API acts as this client: it is for this machine only")
+	if err := checkListen(address); err != nil {
+		return err
 	}
-	source, err := s.source(s.url)
+	log := newLog(cmd.ErrOrStderr())
+	source, err := s.sourceWithLog(cmd, s.url, log)
 	if err != nil {
 		return err
 	}
-	ctx := cmd.Context()
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	defer source.Close()
+	listener, err := listen(cmd.Context(), address)
 	if err != nil {
-		return usage(fmt.Errorf("--listen: %w", err), "choose another address with --listen")
-	}
-	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-	server := &http.Server{
-		Handler:           serveRoutes(source, s.url, log),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      callTimeout + 5*time.Second,
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		return err
 	}
 	log.Info("client serves", "listen", listener.Addr().String(), "calls", s.url)
-	return serveUntil(ctx, server, listener)
+	server := loopback.Server{Handler: serveRoutes(source, s.url, log), Timeout: callTimeout + 5*time.Second, Log: log}
+	return server.Serve(cmd.Context(), listener)
 }
 
-func serveUntil(ctx context.Context, server *http.Server, listener net.Listener) error {
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
+func checkListen(address string) error {
+	if loopback.Is(address) {
+		return nil
 	}
-	graceful, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-	defer cancel()
-	return server.Shutdown(graceful)
+	return usage(fmt.Errorf("--listen %q is not loopback", address),
+		"whoever reaches this API acts as this client: it is for this machine only")
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	listener, err := loopback.Listen(ctx, address)
+	if err != nil {
+		return nil, usage(fmt.Errorf("--listen: %w", err), "choose another address with --listen")
+	}
+	return listener, nil
 }
 
 func serveRoutes(source *tokens.Source, url string, log *slog.Logger) http.Handler {
 	client := remote.SameOrigin(&http.Client{Transport: source.Transport(nil), Timeout: callTimeout})
 	r := chi.NewRouter()
-	r.Use(loopbackOnly)
 	r.Get("/", func(w http.ResponseWriter, r *http.Request) {
 		resp, err := get(r.Context(), client, url)
 		if err != nil {
@@ -113,7 +104,7 @@ func answerFor(err error) (int, string) {
 	switch {
 	case errors.Is(err, tokens.ErrUnreachable):
 		return http.StatusServiceUnavailable, "the issuer cannot be reached"
-	case errors.Is(err, tokens.ErrRefused), errors.Is(err, tokens.ErrAnswer):
+	case errors.Is(err, tokens.ErrRefused), errors.Is(err, tokens.ErrAnswer), errors.Is(err, tokens.ErrCredential):
 		return http.StatusBadGateway, "the issuer gave no token"
 	}
 	return http.StatusBadGateway, "the resource server cannot be reached"
@@ -129,26 +120,4 @@ func passOn(w http.ResponseWriter, resp *http.Response) error {
 	w.WriteHeader(resp.StatusCode)
 	_, err := io.Copy(w, resp.Body)
 	return err
-}
-
-// loopbackOnly refuses requests that name another host than loopback: a page in a browser on this machine could else
-// have its own name resolved to 127.0.0.1 and read the answers.
-func loopbackOnly(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback(r.Host) {
-			http.Error(w, "this API is for this machine only", http.StatusMisdirectedRequest)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// isLoopback reports whether address, a host with or without a port, is this machine's own.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		host = strings.TrimSuffix(strings.TrimPrefix(address, "["), "]")
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && ip.IsLoopback())
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -46,7 +47,10 @@ func ParseClientKey(text []byte) (*PrivateKey, error) {
 		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	signer, err := m.signer()
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrKey):
+		return nil, err
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	key, err := newPrivateKey(signer, m.Kid)
@@ -54,7 +58,7 @@ func ParseClientKey(text []byte) (*PrivateKey, error) {
 		return nil, err
 	}
 	if m.Alg != "" && m.Alg != string(key.Algorithm()) {
-		return nil, fmt.Errorf("%w: alg %.20q does not fit a key for %s", ErrKey, m.Alg, key.Algorithm())
+		return nil, fmt.Errorf("%w: alg %s does not fit a key for %s", ErrKey, quoted(m.Alg), key.Algorithm())
 	}
 	return key, nil
 }
@@ -65,12 +69,14 @@ func (m *jwkMembers) checkSigning() error {
 		return errors.New("symmetric")
 	case m.D == nil:
 		return errors.New("this is a public key, a private key is needed")
+	case hasLineBreak(m.X + m.Y + m.N + m.E):
+		return errors.New("line break in a number")
 	case m.Oth != nil:
 		return errors.New("RSA of more than two primes")
 	case len(m.Kid) > maxKeyIDSize || strings.ContainsFunc(m.Kid, isUnprintable):
 		return errors.New("kid is too long or not printable")
 	case m.Use != "" && m.Use != "sig":
-		return fmt.Errorf("use is %.20q, not sig", m.Use)
+		return fmt.Errorf("use is %s, not sig", quoted(m.Use))
 	case m.KeyOps != nil && !slices.Contains(m.KeyOps, "sign"):
 		return errors.New("key_ops is without sign")
 	}
@@ -84,7 +90,15 @@ func (m *jwkMembers) signer() (crypto.Signer, error) {
 	case "RSA":
 		return m.signerRSA()
 	}
-	return nil, fmt.Errorf("kty is %.20q, neither EC nor RSA", m.Kty)
+	return nil, fmt.Errorf("kty is %s, neither EC nor RSA", quoted(m.Kty))
+}
+
+// quoted keeps out of an error what is too long for a name: it may be part of a key that got into the wrong member.
+func quoted(name string) string {
+	if len(name) > 20 {
+		return "too long"
+	}
+	return strconv.Quote(name)
 }
 
 func (m *jwkMembers) signerEC() (crypto.Signer, error) {
@@ -114,14 +128,13 @@ func (m *jwkMembers) signerRSA() (crypto.Signer, error) {
 	if err := checkRSA(public); err != nil {
 		return nil, err
 	}
-	d, okD := octets(m.D)
-	p, okP := octets(m.P)
-	q, okQ := octets(m.Q)
+	d, okD := number(m.D)
+	p, okP := number(m.P)
+	q, okQ := number(m.Q)
 	if !okD || !okP || !okQ {
 		return nil, errors.New("RSA without d, p or q, or with one that is malformed")
 	}
-	number := func(octets []byte) *big.Int { return new(big.Int).SetBytes(octets) }
-	key := &rsa.PrivateKey{PublicKey: *public, D: number(d), Primes: []*big.Int{number(p), number(q)}}
+	key := &rsa.PrivateKey{PublicKey: *public, D: d, Primes: []*big.Int{p, q}}
 	if err := key.Validate(); err != nil {
 		return nil, errors.New("the RSA numbers do not fit one another")
 	}
@@ -129,12 +142,21 @@ func (m *jwkMembers) signerRSA() (crypto.Signer, error) {
 	return key, nil
 }
 
+// number reads a number without leading zeros (RFC 7518 §2 Base64urlUInt).
+func number(member jsontext.Value) (*big.Int, bool) {
+	text, ok := octets(member)
+	return new(big.Int).SetBytes(text), ok && text[0] != 0
+}
+
 // octets reads a member that is a string of base64url, not empty and not longer than a number of the largest key.
 func octets(member jsontext.Value) ([]byte, bool) {
 	var text string
-	if err := json.Unmarshal(member, &text); member == nil || err != nil || text == "" {
+	if err := json.Unmarshal(member, &text); member == nil || err != nil || text == "" || hasLineBreak(text) {
 		return nil, false
 	}
 	decoded, err := strictBase64.DecodeString(text)
 	return decoded, err == nil && len(decoded) <= maxRSABits/8
 }
+
+// hasLineBreak reports whether there is something in text that encoding/base64 passes over.
+func hasLineBreak(text string) bool { return strings.ContainsAny(text, "\r\n") }

@@ -2,8 +2,10 @@ package keys_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -145,6 +147,62 @@ func FuzzParsePrivateKey(f *testing.F) {
 			t.Fatalf("%v became %v, %v", key, again, err)
 		}
 	})
+}
+
+// A client's key that loads signs what its public half verifies, under the kid of its JWK, and is the same key in PEM.
+// No error shows a number of the key, wherever in the JWK it is.
+func FuzzParseClientKey(f *testing.F) {
+	for _, name := range []string{keystest.ES256, keystest.RS256} {
+		f.Add([]byte(clientJWK(f, name, nil)))
+		f.Add(keystest.PEM(name))
+		for number, value := range privateMembers(name) {
+			f.Add([]byte(clientJWK(f, name, member{"kty": value})))
+			f.Add([]byte(clientJWK(f, name, member{number: strayBits(value.(string)[:43])})))
+			f.Add([]byte(clientJWK(f, name, member{number: []any{value}})))
+			f.Add([]byte(clientJWK(f, name, member{number: "\n"})))
+			f.Add([]byte(withMember(clientJWK(f, name, nil), `"`+number+`":null`)))
+		}
+	}
+	for _, text := range []string{p384Private(), `{"kty":"RSA","d":"AQ","p":"Ag","q":"Aw","n":"AQ","e":"Aw"}`, `{"d":""}`, `{`, ``} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		key, err := keys.ParseClientKey(text)
+		var jwk map[string]any
+		isJWK := json.Unmarshal(text, &jwk) == nil
+		if err != nil {
+			if key != nil || !errors.Is(err, keys.ErrKey) {
+				t.Fatalf("key %v, error %q", key, err)
+			}
+			for name, value := range jwk {
+				if long := fmt.Sprint(value); len(long) > 30 && strings.Contains(err.Error(), long[:30]) {
+					t.Fatalf("%s is in the error %q", name, err)
+				}
+			}
+			return
+		}
+		if kid, isText := jwk["kid"].(string); isJWK && isText && kid != "" && key.ID() != kid {
+			t.Fatalf("kid %q became %q", kid, key.ID())
+		}
+		token, err := key.Sign(keys.TypeClientAssertion, []byte(testPayload))
+		if err != nil {
+			t.Fatalf("%v does not sign: %v", key, err)
+		}
+		got, err := must(keys.NewSet(key.Public())).Verify(token)
+		if err != nil || got.Header.KeyID != key.ID() {
+			t.Fatalf("%v signed for %q: %v", key, got.Header.KeyID, err)
+		}
+		again, err := keys.ParsePrivateKey(must(key.MarshalPEM()))
+		if err != nil || !again.Public().Equal(must(keys.NewPublicKey(rawPublic(key)))) {
+			t.Fatalf("%v became %v, %v", key, again, err)
+		}
+	})
+}
+
+// rawPublic is the public half as the standard library has it.
+func rawPublic(key *keys.PrivateKey) any {
+	block, _ := pem.Decode(must(key.Public().MarshalPEM()))
+	return must(x509.ParsePKIXPublicKey(block.Bytes))
 }
 
 // What DecodeObject accepts, encoding/json accepts as an object too, with the same members; no object in it has a name

@@ -53,6 +53,10 @@ type busyError struct {
 func (e *busyError) Error() string { return fmt.Sprintf("%v: status %d", ErrUnreachable, e.status) }
 func (e *busyError) Unwrap() error { return ErrUnreachable }
 
+func isBusy(status int) bool {
+	return status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
+}
+
 // retryAfter is how long the issuer wants to be left alone.
 func retryAfter(err error) time.Duration {
 	var busy *busyError
@@ -80,10 +84,7 @@ func readRefusal(resp *http.Response, body []byte, now time.Time) error {
 		Description string `json:"error_description"`
 	}
 	isOAuth := keys.DecodeObject(bytes.TrimSpace(body), &refused) == nil && refused.Error != ""
-	switch status := resp.StatusCode; {
-	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout:
-		return &busyError{status, remote.RetryAfter(resp.Header)}
-	case isOAuth:
+	if isOAuth {
 		return &RefusedError{refused.Error, refused.Description, clockOff(resp.Header, now)}
 	}
 	return fmt.Errorf("%w: status %d without an OAuth error", ErrAnswer, resp.StatusCode)

@@ -7,47 +7,69 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/signet/client/tokens"
 	"example.com/signet/keys/keystest"
 )
 
+// The timers stand still in these tests: it is the callers' clock that says how old a token is.
 func TestCache(t *testing.T) {
 	t.Parallel()
-	const second = time.Second
+	const second, day = time.Second, 24 * time.Hour
 	for _, test := range []struct {
 		name   string
 		life   int // seconds that the issuer says
 		passes time.Duration
-		want   string
+		want   string // at once
+		later  string // when what that call began has ended
 	}{
-		{"at once", 600, 0, "token-1"},
-		{"just before four fifths", 600, 480*second - 1, "token-1"},
-		{"at four fifths", 600, 480 * second, "token-2"},
-		{"after its end", 600, 601 * second, "token-2"},
-		{"a second, before", 1, 800*time.Millisecond - 1, "token-1"},
-		{"a second, at four fifths", 1, 800 * time.Millisecond, "token-2"},
-		{"no expires_in", 0, 0, "token-2"},
-		{"clock moved back", 600, -time.Hour, "token-1"},
-		{"huge life counts as a day", 1 << 40, 24*time.Hour*4/5 - 1, "token-1"},
-		{"huge life does not last", 1 << 40, 24 * time.Hour * 4 / 5, "token-2"},
+		{"at once", 600, 0, "token-1", "token-1"},
+		{"just before four fifths", 600, 480*second - 1, "token-1", "token-1"},
+		{"at four fifths", 600, 480 * second, "token-1", "token-2"},
+		{"just before its end", 600, 600*second - 1, "token-1", "token-2"},
+		{"at its end", 600, 600 * second, "token-2", "token-2"},
+		{"long after its end", 600, 1000 * day, "token-2", "token-2"},
+		{"a second, just before four fifths", 1, 800*time.Millisecond - 1, "token-1", "token-1"},
+		{"a second, at four fifths", 1, 800 * time.Millisecond, "token-1", "token-2"},
+		{"a second, at its end", 1, second, "token-2", "token-2"},
+		{"no expires_in", 0, 0, "token-2", "token-3"},
+		{"clock moved back", 600, -time.Hour, "token-1", "token-1"},
+		{"huge life counts as a day", 1 << 40, day*4/5 - 1, "token-1", "token-1"},
+		{"huge life, at four fifths of a day", 1 << 40, day * 4 / 5, "token-1", "token-2"},
+		{"huge life, after a day", 1 << 40, day, "token-2", "token-2"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			clock, i := keystest.NewClock(), newIssuer(t)
-			cfg := config(t, i)
-			cfg.Now = clock.Now
-			source := newSource(t, cfg)
-			i.Answer(grant("token-1", test.life))
-			first := wantToken(t, source, "token-1")
-			if test.life == 0 && !first.Expires.IsZero() {
-				t.Errorf("ends %v, though the issuer did not say", first.Expires)
-			}
-			i.Answer(nil)
-			clock.Advance(test.passes)
-			wantToken(t, source, test.want)
+			synctest.Test(t, func(t *testing.T) {
+				clock := keystest.NewClock()
+				i, cfg := newIssuerInMemory()
+				cfg.Now = clock.Now
+				source := newSource(t, cfg)
+				i.Answer(grant("token-1", test.life))
+				first := wantToken(t, source, "token-1")
+				if test.life == 0 && !first.Expires.IsZero() {
+					t.Errorf("ends %v, though the issuer did not say", first.Expires)
+				}
+				i.Answer(nil)
+				if test.life == 0 {
+					i.Answer(inTurn(grant("token-2", 0), grant("token-3", 0)))
+				}
+				clock.Advance(test.passes)
+				wantToken(t, source, test.want)
+				synctest.Wait()
+				wantToken(t, source, test.later)
+			})
 		})
+	}
+}
+
+// inTurn lets each of handlers answer once, and the last one from then on.
+func inTurn(handlers ...http.HandlerFunc) http.HandlerFunc {
+	var asked atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) {
+		handlers[min(int(asked.Add(1)), len(handlers))-1](w, r)
 	}
 }
 
@@ -108,19 +130,6 @@ func TestOneExchangeForAll(t *testing.T) {
 	}
 }
 
-// An error is shared with those who waited, and with nobody who comes later.
-func TestErrorIsNotKept(t *testing.T) {
-	t.Parallel()
-	i := newIssuer(t)
-	i.Answer(answer(http.StatusServiceUnavailable, ""))
-	source := newSource(t, config(t, i))
-	if _, err := source.Token(t.Context()); !errors.Is(err, tokens.ErrUnreachable) {
-		t.Fatal(err)
-	}
-	i.Answer(nil)
-	wantToken(t, source, "token-2")
-}
-
 func TestCancelledCaller(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -172,6 +181,38 @@ func TestCancelledCaller(t *testing.T) {
 	}
 }
 
+// What was asked for is not lost with those who asked: the next caller has it.
+func TestFlightOutlivesItsCallers(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	held, release := hold(t, grant("shared", 600))
+	i.Answer(held)
+	source := newSource(t, config(t, i))
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := source.Token(gone); err != context.Canceled {
+		t.Errorf("got %v, want exactly %v", err, context.Canceled)
+	}
+	eventually(t, "the exchange has begun", func() bool { return len(i.Requests()) == 1 })
+	release()
+	wantToken(t, source, "shared")
+	if asked := len(i.Requests()); asked != 1 {
+		t.Errorf("%d exchanges, want one", asked)
+	}
+}
+
+// A token that is at hand is given to callers who have no time left.
+func TestTokenAtHandNeedsNoTime(t *testing.T) {
+	t.Parallel()
+	source := newSource(t, config(t, newIssuer(t)))
+	wantToken(t, source, "token-1")
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if token, err := source.Token(gone); err != nil || token.AccessToken() != "token-1" {
+		t.Errorf("got %q and %v", token.AccessToken(), err)
+	}
+}
+
 func TestIssuerHangs(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -184,8 +225,7 @@ func TestIssuerHangs(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			i := newIssuer(t)
-			held, _ := hold(t, answer(http.StatusOK, ""))
-			test.hang(i, held)
+			test.hang(i, hang)
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
 			start := time.Now()
@@ -200,9 +240,41 @@ func TestIssuerHangs(t *testing.T) {
 	}
 }
 
+// Who sets no deadline does not wait for ever either.
+func TestIssuerHangsAndCallerWaits(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		hang func(*issuer, http.HandlerFunc)
+		asks int // attempts until the flight has to end
+	}{
+		{"token endpoint", (*issuer).Answer, 2},   // 10 s each
+		{"metadata", (*issuer).AnswerMetadata, 3}, // 5 s each
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				i, cfg := newIssuerInMemory()
+				test.hang(i, hang)
+				began := time.Now()
+				_, err := newSource(t, cfg).Token(t.Context())
+				if !errors.Is(err, tokens.ErrUnreachable) {
+					t.Errorf("got %v, want %v", err, tokens.ErrUnreachable)
+				}
+				if took := time.Since(began); took < 5*time.Second || took > 20*time.Second {
+					t.Errorf("took %v, a flight takes at most 20 s", took)
+				}
+				if asked := max(len(i.Requests()), i.MetadataAsked()); asked != test.asks {
+					t.Errorf("%d attempts, want %d", asked, test.asks)
+				}
+			})
+		})
+	}
+}
+
 func TestIssuerAway(t *testing.T) {
 	t.Parallel()
-	const life = 600
+	const life = 600 * time.Second
 	down := func(i *issuer) { i.Close() }
 	failing := func(i *issuer) { i.Answer(answer(http.StatusBadGateway, "<html>bad gateway")) }
 	nonsense := func(i *issuer) { i.Answer(answer(http.StatusNotFound, "<html>no such page")) }
@@ -213,27 +285,40 @@ func TestIssuerAway(t *testing.T) {
 		passes time.Duration
 		want   error // nil: the old token
 	}{
-		{"down, token fresh", down, 479 * time.Second, nil},
-		{"down, token valid", down, 480 * time.Second, nil},
-		{"down, token valid for a moment", down, life*time.Second - 1, nil},
-		{"down, token at its end", down, life * time.Second, tokens.ErrUnreachable},
+		{"down, token fresh", down, life*4/5 - 1, nil},
+		{"down, token valid", down, life * 4 / 5, nil},
+		{"down, token valid for a moment", down, life - 1, nil},
+		{"down, token at its end", down, life, tokens.ErrUnreachable},
 		{"down, token long expired", down, time.Hour, tokens.ErrUnreachable},
-		{"failing, token valid", failing, 480 * time.Second, nil},
-		{"failing, token expired", failing, life * time.Second, tokens.ErrUnreachable},
-		{"nonsense, token valid", nonsense, 480 * time.Second, nil},
-		{"nonsense, token expired", nonsense, life * time.Second, tokens.ErrAnswer},
-		{"refusing, token valid", refusing, 480 * time.Second, tokens.ErrRefused}, // it answered: we are not welcome any more
+		{"failing, token valid", failing, life * 4 / 5, nil},
+		{"failing, token valid for a moment", failing, life - 1, nil},
+		{"failing, token expired", failing, life, tokens.ErrUnreachable},
+		{"nonsense, token valid", nonsense, life * 4 / 5, nil},
+		{"nonsense, token expired", nonsense, life, tokens.ErrAnswer},
+		{"refusing, token valid", refusing, life * 4 / 5, nil}, // the resource servers accept it as before
+		{"refusing, token valid for a moment", refusing, life - 1, nil},
+		{"refusing, token expired", refusing, life, tokens.ErrRefused},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			clock, i := keystest.NewClock(), newIssuer(t)
 			cfg := config(t, i)
-			cfg.Now = clock.Now
+			cfg.Now, cfg.Random = clock.Now, func() float64 { return 0.5 }
+			var failed atomic.Int64
+			cfg.OnExchange = func(e tokens.Exchange) {
+				if e.Err != nil {
+					failed.Add(1)
+				}
+			}
 			source := newSource(t, cfg)
 			wantToken(t, source, "token-1")
 			test.away(i)
 			clock.Advance(test.passes)
 			if test.want == nil {
+				wantToken(t, source, "token-1")
+				if test.passes >= life*4/5 {
+					eventually(t, "the refresh has failed", func() bool { return failed.Load() > 0 })
+				}
 				wantToken(t, source, "token-1")
 				return
 			}

@@ -11,29 +11,33 @@ func saysInvalidToken(resp *http.Response) bool {
 		return false
 	}
 	for _, field := range resp.Header["Www-Authenticate"] {
-		if bearerError(field) == "invalid_token" {
+		if refusesToken(field) {
 			return true
 		}
 	}
 	return false
 }
 
-// bearerError returns the error of the Bearer challenge in a WWW-Authenticate field (RFC 9110 §11.6.1), which may have
-// challenges of other schemes before and after it. What cannot be read has none.
-func bearerError(field string) string {
+// refusesToken reports whether a Bearer challenge in a WWW-Authenticate field (RFC 9110 §11.6.1) has the error
+// invalid_token. The field may have challenges of other schemes before and after it, and others of this one. What cannot
+// be read refuses nothing.
+func refusesToken(field string) bool {
 	c := challenges{rest: field}
 	for isBearer := false; c.more(); {
 		name := c.token()
 		switch value, isParameter := c.value(); {
 		case name == "":
-			return ""
+			return false
 		case !isParameter: // a scheme
 			isBearer = strings.EqualFold(name, "Bearer")
 		case isBearer && strings.EqualFold(name, "error"):
-			return value
+			if value == "invalid_token" {
+				return true
+			}
+			isBearer = false // a second error in one challenge says nothing
 		}
 	}
-	return ""
+	return false
 }
 
 // challenges is a WWW-Authenticate field that is being read.

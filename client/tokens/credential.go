@@ -40,7 +40,10 @@ type proof struct {
 	secrets []string // what must not be seen in an error
 }
 
-var errNoClientID = errors.New("no client id")
+var (
+	errNoClientID = errors.New("no client id")
+	errTooLong    = fmt.Errorf("longer than %d octets", maxCredential)
+)
 
 // PrivateKey proves the client by an assertion that is signed with its key for each request: private_key_jwt of OpenID
 // Connect Core §9, as RFC 7523 §3 says; the issuer identifier is its only audience, and it is good once, for a minute.
@@ -207,6 +210,9 @@ func readCredential(path string, forbidden os.FileMode) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if len(text) > maxCredential { // the rest of it might be anything
+		return "", errTooLong
+	}
 	credential := strings.TrimRight(string(text), "\r\n")
 	return credential, checkCredential(credential)
 }
@@ -218,7 +224,7 @@ func checkCredential(text string) error {
 	case text == "":
 		return errors.New("empty")
 	case len(text) > maxCredential:
-		return fmt.Errorf("longer than %d octets", maxCredential)
+		return errTooLong
 	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }):
 		return errors.New("not one line of printable ASCII")
 	}

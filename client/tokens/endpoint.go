@@ -90,6 +90,9 @@ func (e *endpoint) post(ctx context.Context, address string, p *proof) (granted,
 	}
 	defer resp.Body.Close()
 	body, err := remote.ReadAll(resp.Body, maxAnswer)
+	if isBusy(resp.StatusCode) { // whatever its body is
+		return granted{}, &busyError{resp.StatusCode, remote.RetryAfter(resp.Header)}
+	}
 	if err != nil {
 		return granted{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}

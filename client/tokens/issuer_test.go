@@ -33,17 +33,57 @@ type request struct {
 	query  string
 	header http.Header
 	form   url.Values
+	at     time.Time
 }
 
 func newIssuer(tb testing.TB) *issuer {
 	tb.Helper()
 	i := &issuer{}
+	i.Server = httptest.NewServer(i.handler())
+	tb.Cleanup(i.Close)
+	return i
+}
+
+func (i *issuer) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/oauth-authorization-server", i.serveMetadata)
 	mux.HandleFunc("/oauth2/token", i.serveToken)
-	i.Server = httptest.NewServer(mux)
-	tb.Cleanup(i.Close)
-	return i
+	return mux
+}
+
+// newIssuerInMemory returns an issuer without a network, for tests with the clock of testing/synctest, and what is
+// enough to get tokens from it. Random is always in the middle, so a token is refreshed at exactly 80 % of its life.
+func newIssuerInMemory() (*issuer, tokens.Config) {
+	i := &issuer{Server: &httptest.Server{URL: "https://issuer.example.com"}}
+	return i, tokens.Config{
+		Issuer:     i.URL,
+		ClientID:   "billing",
+		Credential: tokens.PrivateKey(keystest.Key(keystest.ES256)),
+		HTTPClient: &http.Client{Transport: inMemory{i.handler()}},
+		Random:     func() float64 { return 0.5 },
+	}
+}
+
+// inMemory is a RoundTripper that hands requests to a handler of the same process.
+type inMemory struct{ handler http.Handler }
+
+func (m inMemory) RoundTrip(req *http.Request) (resp *http.Response, err error) {
+	defer func() {
+		if recovered := recover(); recovered == http.ErrAbortHandler {
+			resp, err = nil, io.ErrUnexpectedEOF
+		} else if recovered != nil {
+			panic(recovered)
+		}
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+	}()
+	answer := httptest.NewRecorder()
+	m.handler.ServeHTTP(answer, req)
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	return answer.Result(), nil
 }
 
 // Answer makes h answer token requests from now on; nil grants again.
@@ -88,7 +128,7 @@ func (i *issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	form, _ := url.ParseQuery(string(body))
 	i.mu.Lock()
-	i.requests = append(i.requests, request{r.Method, r.URL.RawQuery, r.Header.Clone(), form})
+	i.requests = append(i.requests, request{r.Method, r.URL.RawQuery, r.Header.Clone(), form, time.Now()})
 	number, answer := len(i.requests), i.token
 	i.mu.Unlock()
 	if answer == nil {
@@ -126,6 +166,22 @@ func answer(status int, text string) http.HandlerFunc {
 	}
 }
 
+// cut closes the connection without an answer.
+func cut(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+// later refuses to answer for now.
+func later(status int, retryAfter string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if retryAfter != "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		w.WriteHeader(status)
+	}
+}
+
+// hang answers nothing until whoever asks has gone.
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
 // hold answers with then once release is called, which the end of the test does too.
 func hold(tb testing.TB, then http.HandlerFunc) (h http.HandlerFunc, release func()) {
 	released := make(chan struct{})
@@ -156,6 +212,7 @@ func newSource(tb testing.TB, cfg tokens.Config) *tokens.Source {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	tb.Cleanup(source.Close)
 	return source
 }
 

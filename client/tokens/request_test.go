@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +16,7 @@ import (
 	"example.com/signet/client/tokens"
 	"example.com/signet/keys"
 	"example.com/signet/keys/keystest"
+	"example.com/signet/keys/remote"
 )
 
 func TestRequest(t *testing.T) {
@@ -80,6 +82,29 @@ type assertionClaims struct {
 	NotBefore int64         `json:"nbf"`
 }
 
+// verified returns the assertion of a request that a key of the set has signed.
+func verified(t *testing.T, r request, set *keys.Set) keys.Token {
+	t.Helper()
+	token, err := set.Verify(r.form.Get("client_assertion"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func claims(t *testing.T, token keys.Token) (c assertionClaims) {
+	t.Helper()
+	if err := keys.DecodeObject(token.Payload, &c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func claimsOf(t *testing.T, r request) assertionClaims {
+	t.Helper()
+	return claims(t, verified(t, r, keystest.Set(keystest.ES256)))
+}
+
 func TestAssertion(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{keystest.ES256, keystest.RS256} {
@@ -97,18 +122,12 @@ func TestAssertion(t *testing.T) {
 				wantToken(t, source, "uncached")
 			}
 			for _, r := range i.Requests() {
-				token, err := keystest.Set(name).Verify(r.form.Get("client_assertion"))
-				if err != nil {
-					t.Fatal(err)
-				}
+				token := verified(t, r, keystest.Set(name))
 				wantHeader := keys.Header{Algorithm: key.Algorithm(), KeyID: key.ID(), Type: "client-authentication+jwt"}
 				if token.Header != wantHeader {
 					t.Errorf("header %+v, want %+v", token.Header, wantHeader)
 				}
-				var got assertionClaims
-				if err := keys.DecodeObject(token.Payload, &got); err != nil {
-					t.Fatal(err)
-				}
+				got := claims(t, token)
 				want := assertionClaims{
 					Issuer: "billing", Subject: "billing", Audience: keys.Audience{i.URL}, // the issuer identifier, not the endpoint
 					ID: got.ID, IssuedAt: clock.Now().Unix(), Expires: got.Expires,
@@ -170,16 +189,16 @@ func TestGrantedScope(t *testing.T) {
 	}
 }
 
+// An endpoint that does not answer as one may have moved: the metadata are asked again, and who waits need not know.
 func TestEndpointMoves(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		leave func(old *issuer)
-		want  error
 	}{
-		{"to another path", func(old *issuer) { old.Answer(answer(http.StatusNotFound, "")) }, tokens.ErrAnswer},
-		{"with a redirect", func(old *issuer) { old.Answer(answer(http.StatusPermanentRedirect, "")) }, tokens.ErrAnswer},
-		{"to another host", func(old *issuer) { old.Close() }, tokens.ErrUnreachable},
+		{"to another path", func(old *issuer) { old.Answer(answer(http.StatusNotFound, "")) }},
+		{"with a redirect", func(old *issuer) { old.Answer(answer(http.StatusPermanentRedirect, "")) }},
+		{"to another host", func(old *issuer) { old.Close() }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -192,10 +211,81 @@ func TestEndpointMoves(t *testing.T) {
 			i.AnswerMetadata(metadata(i.URL, moved.URL+"/oauth2/token"))
 			wantToken(t, source, "old")
 			test.leave(old)
-			if _, err := source.Token(t.Context()); !errors.Is(err, test.want) {
-				t.Errorf("got %v, want %v", err, test.want)
-			}
 			wantToken(t, source, "moved")
+			if asked := i.MetadataAsked(); asked != 2 {
+				t.Errorf("the metadata were asked for %d times, want twice", asked)
+			}
 		})
+	}
+}
+
+// An endpoint that says no, or later, is still the endpoint.
+func TestEndpointStays(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		answer http.HandlerFunc
+	}{
+		{"refused", answer(http.StatusBadRequest, invalidClient)},
+		{"failing", answer(http.StatusInternalServerError, "")},
+		{"busy", later(http.StatusServiceUnavailable, "1")},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				i, cfg := newIssuerInMemory()
+				i.Answer(test.answer)
+				source := newSource(t, cfg)
+				poll(t, source, time.Minute)
+				if asked := i.MetadataAsked(); asked != 1 || len(i.Requests()) < 5 {
+					t.Errorf("the metadata were asked for %d times in %d attempts, want once", asked, len(i.Requests()))
+				}
+			})
+		})
+	}
+}
+
+// Who names the token endpoint wants no metadata, and needs none.
+func TestExplicitEndpoint(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		answer http.HandlerFunc // to the first request
+	}{
+		{"well", grant("token-1", 600)},
+		{"cut", cut},
+		{"gone", answer(http.StatusNotFound, "")},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			i := newIssuer(t)
+			i.AnswerMetadata(metadata("https://evil.example", "https://evil.example/token"))
+			i.Answer(inTurn(test.answer, grant("token-1", 600)))
+			cfg := config(t, i)
+			cfg.Issuer, cfg.TokenEndpoint = "https://issuer.example.com", i.URL+"/oauth2/token"
+			wantToken(t, newSource(t, cfg), "token-1")
+			if i.MetadataAsked() != 0 {
+				t.Error("the metadata were asked for")
+			}
+			if audience := claimsOf(t, i.Requests()[0]).Audience; !slices.Equal(audience, keys.Audience{cfg.Issuer}) {
+				t.Errorf("aud %q, want the issuer and not the endpoint", audience)
+			}
+		})
+	}
+}
+
+// A proof for one issuer is not given to whoever says to be another.
+func TestMetadataOfAnotherIssuer(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	for _, other := range []string{"https://evil.example", i.URL + "/", strings.Replace(i.URL, "http", "HTTP", 1), ""} {
+		i.AnswerMetadata(metadata(other, i.URL+"/oauth2/token"))
+		_, err := newSource(t, config(t, i)).Token(t.Context())
+		if !errors.Is(err, tokens.ErrAnswer) || !errors.Is(err, remote.ErrIssuer) {
+			t.Errorf("%q: got %v, want %v", other, err, remote.ErrIssuer)
+		}
+	}
+	if len(i.Requests()) != 0 {
+		t.Error("a proof was sent all the same")
 	}
 }

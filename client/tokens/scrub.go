@@ -2,7 +2,9 @@ package tokens
 
 import (
 	"errors"
+	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -20,7 +22,7 @@ func scrub(err error, secrets ...string) error {
 	}
 	text := err.Error()
 	if clean := hide(text, secrets); clean != text {
-		return &scrubbed{clean, err}
+		return &scrubbed{clean, func() error { return err }}
 	}
 	return err
 }
@@ -28,30 +30,82 @@ func scrub(err error, secrets ...string) error {
 // scrubbed says what err says, but for secrets.
 type scrubbed struct {
 	text string
-	err  error
+	err  func() error // a function, because %#v prints the fields of what is in a field
 }
 
 func (s *scrubbed) Error() string { return s.text }
 
 // Is looks at what was scrubbed. There is no Unwrap, which would give it away.
-func (s *scrubbed) Is(target error) bool { return errors.Is(s.err, target) }
+func (s *scrubbed) Is(target error) bool { return errors.Is(s.err(), target) }
+
+// As finds a [busyError], which has nothing in it of anybody's words.
+func (s *scrubbed) As(target any) bool {
+	busy, isBusy := target.(**busyError)
+	return isBusy && errors.As(s.err(), busy)
+}
 
 // Timeout and Temporary are those of [net.Error].
 func (s *scrubbed) Timeout() bool {
 	var timeout interface{ Timeout() bool }
-	return errors.As(s.err, &timeout) && timeout.Timeout()
+	return errors.As(s.err(), &timeout) && timeout.Timeout()
+}
+
+func (s *scrubbed) Temporary() bool {
+	var temporary interface{ Temporary() bool }
+	return errors.As(s.err(), &temporary) && temporary.Temporary()
 }
 
 // jwt matches what looks like a token, also the beginning of one.
-var jwt = regexp.MustCompile(`eyJ[\w-]{8,}(\.[\w-]*)*`)
+var jwt = regexp.MustCompile(`^eyJ[\w-]{8,}(\.[\w-]*)*`)
 
-const hidden = "[hidden]"
+const (
+	hidden         = "[hidden]"
+	leastBeginning = 8 // characters of a secret that are not there by chance
+)
 
+// hide takes out of text what looks like a token, and the secrets: whole, or their beginnings, as texts are cut off.
 func hide(text string, secrets []string) string {
+	all := spellings(secrets)
+	var clean strings.Builder
+	for text != "" {
+		size := beginning(text, all)
+		if size > 0 {
+			clean.WriteString(hidden)
+		} else {
+			size = 1
+			clean.WriteByte(text[0])
+		}
+		text = text[size:]
+	}
+	return clean.String()
+}
+
+// spellings are the ways in which secrets stand in what we send, and how %q writes them.
+func spellings(secrets []string) []string {
+	var all []string
 	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, hidden)
+		if secret == "" {
+			continue
+		}
+		for _, sent := range []string{secret, url.QueryEscape(secret)} {
+			quoted := strconv.Quote(sent)
+			all = append(all, sent, quoted[1:len(quoted)-1])
 		}
 	}
-	return jwt.ReplaceAllString(text, hidden)
+	return all
+}
+
+// beginning returns how many octets at the beginning of text are a token, one of the secrets, or enough of one.
+func beginning(text string, secrets []string) int {
+	longest := len(jwt.FindString(text))
+	for _, secret := range secrets {
+		same := 0
+		for same < min(len(text), len(secret)) && text[same] == secret[same] {
+			same++
+		}
+		if same >= min(len(secret), leastBeginning) {
+			longest = max(longest, same)
+		}
+	}
+	return longest
 }

@@ -113,6 +113,9 @@ func rounded(d time.Duration) time.Duration {
 // refresh begins a flight that nobody waits for, unless one is under way or the issuer is left alone. Who cannot have
 // the lock at once leaves it to the others.
 func (s *slot) refresh() {
+	if kept := s.current.Load(); kept != nil {
+		kept.use() // so that it is tried again when this fails
+	}
 	if !s.client.mu.TryLock() {
 		return
 	}
@@ -170,12 +173,11 @@ func (s *slot) keep(token Token) {
 // hold derives the times of a token that was asked for at a moment and lives so long. It is refreshed when 80 % of its
 // life, give or take 10 %, are over, so that many clients do not ask at once.
 func (s *slot) hold(token Token, asked time.Time, life time.Duration) *held {
-	const earliest, spread = 0.7, 0.2
-	part := earliest + spread*s.client.cfg.Random()
+	earliest, spread := life/10*7, life/10*2
 	return &held{
 		token:     token,
 		value:     s.client.cfg.Header.value(token),
-		refreshAt: asked.Add(time.Duration(part * float64(life))),
+		refreshAt: asked.Add(earliest + time.Duration(s.client.cfg.Random()*float64(spread))),
 		expires:   asked.Add(life),
 	}
 }

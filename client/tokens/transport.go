@@ -55,7 +55,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := t.send(req, req.Body, token)
-	if err != nil || !saysInvalidToken(resp) {
+	if err != nil || resp == nil || !saysInvalidToken(resp) {
 		return resp, err
 	}
 	return t.again(req, resp, token)
@@ -68,10 +68,21 @@ func (t *transport) send(req *http.Request, body io.ReadCloser, token *held) (*h
 	signed.Header = req.Header.Clone()
 	signed.Header[t.source.client.cfg.Header.name()] = []string{token.value}
 	resp, err := t.base.RoundTrip(signed)
+	if err != nil {
+		closeAnswer(resp)
+		return nil, scrub(err, token.token.AccessToken())
+	}
 	if resp != nil {
 		resp.Request = req // whoever looks at the answer's request shall not see the token
 	}
-	return resp, scrub(err, token.token.AccessToken())
+	return resp, nil
+}
+
+// closeAnswer closes what a base that does not keep to its contract may not have given.
+func closeAnswer(resp *http.Response) {
+	if resp != nil && resp.Body != nil {
+		_ = resp.Body.Close()
+	}
 }
 
 // again sends req once more, with another token than the one that was refused. Where that is not possible, the refusal
@@ -89,7 +100,7 @@ func (t *transport) again(req *http.Request, refusal *http.Response, refused *he
 		_ = body.Close()
 		return refusal, nil
 	}
-	_ = refusal.Body.Close()
+	closeAnswer(refusal)
 	return t.send(req, body, fresh)
 }
 
@@ -102,7 +113,7 @@ func replay(req *http.Request) (io.ReadCloser, bool) {
 		return nil, false
 	}
 	body, err := req.GetBody()
-	return body, err == nil
+	return body, err == nil && body != nil
 }
 
 // hasToken reports whether h carries a token. Names that somebody wrote into the map by hand may be in any letter case,

@@ -54,8 +54,13 @@ var rooms = map[string][]string{
 
 	"resource/verify/verifytest": {"keys", "resource/verify"},
 
-	"client":        {"client/tokens", "keys", "keys/remote"},
+	"client":        {"client/internal/*", "client/tokens", "keys", "keys/remote"},
 	"client/tokens": {"keys", "keys/remote"},
+
+	"client/internal/doctor":     {"keys", "keys/remote"},
+	"client/internal/loopback":   {},
+	"client/internal/proxy":      {"client/tokens"},
+	"client/internal/tokencache": {"client/tokens", "keys"},
 }
 
 // wings never import one another, test kits included.
