@@ -154,7 +154,7 @@ func octets(member jsontext.Value) ([]byte, bool) {
 	if err := json.Unmarshal(member, &text); member == nil || err != nil || text == "" || hasLineBreak(text) {
 		return nil, false
 	}
-	decoded, err := strictBase64.DecodeString(text)
+	decoded, err := decodeMember(text)
 	return decoded, err == nil && len(decoded) <= maxRSABits/8
 }
 

@@ -221,8 +221,8 @@ func (m *jwkMembers) raw() (crypto.PublicKey, error) {
 
 // rawEC reads a P-256 point: two coordinates of exactly 32 octets (RFC 7518 §6.2.1).
 func (m *jwkMembers) rawEC() (*ecdsa.PublicKey, error) {
-	x, errX := strictBase64.DecodeString(m.X)
-	y, errY := strictBase64.DecodeString(m.Y)
+	x, errX := decodeMember(m.X)
+	y, errY := decodeMember(m.Y)
 	if m.Crv != "P-256" || errX != nil || errY != nil || len(x) != 32 || len(y) != 32 {
 		return nil, errors.New("not a P-256 point of two times 32 octets")
 	}
@@ -234,11 +234,19 @@ func (m *jwkMembers) rawEC() (*ecdsa.PublicKey, error) {
 	return key, nil
 }
 
+// decodeMember decodes base64url in its one spelling. The decoder alone passes over line breaks, strict or not.
+func decodeMember(text string) ([]byte, error) {
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, errors.New("line break in base64url")
+	}
+	return strictBase64.DecodeString(text)
+}
+
 // rawRSA reads modulus and exponent, both without leading zeros (RFC 7518 §6.3.1, §2 Base64urlUInt). The exponent is
 // bounded here, before it could overflow an int.
 func (m *jwkMembers) rawRSA() (*rsa.PublicKey, error) {
-	n, errN := strictBase64.DecodeString(m.N)
-	e, errE := strictBase64.DecodeString(m.E)
+	n, errN := decodeMember(m.N)
+	e, errE := decodeMember(m.E)
 	if errN != nil || errE != nil || len(n) == 0 || len(e) == 0 || n[0] == 0 || e[0] == 0 || len(e) > 4 {
 		return nil, errors.New("RSA modulus or exponent is missing, malformed or out of range")
 	}

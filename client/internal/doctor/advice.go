@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"syscall"
 )
 
@@ -12,7 +13,7 @@ func adviceFor(err error) string {
 	var (
 		name        *net.DNSError
 		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
+		noTLS       tls.RecordHeaderError
 		timeout     interface{ Timeout() bool }
 	)
 	switch {
@@ -23,7 +24,7 @@ func adviceFor(err error) string {
 	case errors.As(err, &certificate):
 		return "Renew the certificate or mend its chain. If it comes from an authority of your own, make this machine trust that: " +
 			"SSL_CERT_FILE names a file with it."
-	case errors.As(err, &record):
+	case errors.As(err, &noTLS) || errors.Is(err, http.ErrSchemeMismatch):
 		return "Check scheme and port: what answers there does not speak TLS."
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "Check that no firewall is in the way, and how busy the issuer is."

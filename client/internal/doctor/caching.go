@@ -14,53 +14,57 @@ import (
 
 var (
 	noMaxAge = rule{"cache.max_age", Warning,
-		"How long verifiers keep the keys is left to each of them (RFC 9111 §4.2.2): minutes for some, a day for others. So nobody " +
-			"can say when a new key may sign, or when a revoked one is forgotten.",
+		"How long verifiers keep the keys is left to each of them (RFC 9111 §4.2.2): minutes for some, a day for " +
+			"others. So nobody can say when a new key may sign, or when a revoked one is forgotten.",
 		"Send Cache-Control: public, max-age=300."}
 	longMaxAge = rule{"cache.max_age", Warning,
-		"Verifiers may go on trusting a revoked key for as long as that (RFC 9111 §5.2.2.1), and new keys must be published as long " +
-			"before they sign.",
+		"Verifiers may go on trusting a revoked key for as long as that (RFC 9111 §5.2.2.1), and new keys must be " +
+			"published as long before they sign.",
 		"Send Cache-Control: public, max-age=300."}
 	shortMaxAge = rule{"cache.max_age", Note,
-		"Each verifier asks again as often as that, so an issuer that is away is noticed at once. Signet keeps keys for a minute at " +
-			"least.",
+		"Each verifier asks again as often as that, so an issuer that is away is noticed at once. Signet keeps keys " +
+			"for a minute at least.",
 		"Send Cache-Control: public, max-age=300."}
 	notKept = rule{"cache.no_store", Warning,
-		"Verifiers that obey ask for the keys again with each token (RFC 9111 §5.2.2.4, §5.2.2.5): they are slow, and when the issuer " +
-			"is away nobody is let in.",
+		"Verifiers that obey ask for the keys again with each token (RFC 9111 §5.2.2.4, §5.2.2.5): they are slow, " +
+			"and when the issuer is away nobody is let in.",
 		"Send Cache-Control: public, max-age=300. The keys are public."}
 	noETag = rule{"cache.etag", Note,
-		"With an entity tag a verifier asks whether anything has changed, and gets no document when it has not (RFC 9110 §8.8.3).",
+		"With an entity tag a verifier asks whether anything has changed, and gets no document when it has not (RFC " +
+			"9110 §8.8.3).",
 		"Send a strong ETag made from the content, such as its hash."}
 	unconditional = rule{"cache.conditional", Note,
-		"The ETag is there but not looked at: who sends it in If-None-Match should get 304 and no body (RFC 9110 §13.1.2).",
+		"The ETag is there but not looked at: who sends it in If-None-Match should get 304 and no body (RFC 9110 " +
+			"§13.1.2).",
 		"Answer If-None-Match; see whether a proxy takes the header away."}
 	alwaysSame = rule{"cache.stuck", Error,
-		"304 says that nothing has changed since an answer that was never given (RFC 9110 §15.4.5). A verifier that asks so would " +
-			"never see a new key, nor that one was revoked.",
+		"304 says that nothing has changed since an answer that was never given (RFC 9110 §15.4.5). A verifier that " +
+			"asks so would never see a new key, nor that one was revoked.",
 		"Compare If-None-Match with the current ETag, in the issuer and in each proxy before it."}
 	stale = rule{"cache.age", Warning,
-		"A cache on the way serves the set longer than the issuer allows (RFC 9111 §4.2, §5.1): new keys arrive late and revoked keys " +
-			"stay.",
+		"A cache on the way serves the set longer than the issuer allows (RFC 9111 §4.2, §5.1): new keys arrive " +
+			"late and revoked keys stay.",
 		"Make the cache obey max-age, or pass it by for this address."}
 	noNextKey = rule{"cache.next_key", Warning,
-		"Unless the issuer publishes a new key well before it signs, verifiers that still keep this set refuse good tokens after a " +
-			"rotation, for as long as they keep it or until they look again for an unknown kid. Nothing in the set shows that it does.",
-		"Publish the next key before it signs, by more than max-age. If the issuer does so shortly before each rotation, all is well."}
+		"Unless the issuer publishes a new key well before it signs, verifiers that still keep this set refuse good " +
+			"tokens after a rotation, for as long as they keep it or until they look again for an unknown kid. " +
+			"Nothing in the set shows that it does.",
+		"Publish the next key before it signs, by more than max-age. If the issuer does so shortly before each " +
+			"rotation, all is well."}
 	vary = rule{"cache.vary", Note,
 		"Caches keep a copy for each value of those headers (RFC 9110 §12.5.5); the keys are the same for everybody.",
 		"Leave Vary out, but for Accept-Encoding and Origin."}
 	cookie = rule{"cache.cookie", Note,
-		"Many caches do not keep an answer with a cookie (RFC 9111 §7.3), and no verifier sends one back. It usually comes from a " +
-			"load balancer.",
+		"Many caches do not keep an answer with a cookie (RFC 9111 §7.3), and no verifier sends one back. It " +
+			"usually comes from a load balancer.",
 		"Serve the JWK Set without cookies."}
 	replicasDisagree = rule{"cache.replicas", Warning,
 		"Replicas of the issuer publish different keys. Verifiers that ask the one refuse what the other signs.",
-		"Give all replicas the same keys, and publish a key everywhere before it signs anywhere. If a rotation happened just now, " +
-			"check again."}
+		"Give all replicas the same keys, and publish a key everywhere before it signs anywhere. If a rotation " +
+			"happened just now, check again."}
 	unstable = rule{"cache.bytes", Note,
-		"The same keys in other octets cannot have the same strong ETag, so conditional requests never save anything " +
-			"(RFC 9110 §8.8.1).",
+		"The same keys in other octets cannot have the same strong ETag, so conditional requests never save " +
+			"anything (RFC 9110 §8.8.1).",
 		"Write the set in one order, and the same on all replicas."}
 )
 
@@ -125,7 +129,7 @@ func (e *examination) cacheControl(c cacheControl, h http.Header) {
 	case !c.said:
 		e.add(noMaxAge, "no Cache-Control")
 	case c.maxAge > maxMaxAge:
-		e.add(longMaxAge, "max-age is %s", spoken(c.maxAge))
+		e.add(longMaxAge, "max-age is %.0f: %s", c.maxAge.Seconds(), spoken(c.maxAge))
 	case c.maxAge < minMaxAge:
 		e.add(shortMaxAge, "max-age is %s", spoken(c.maxAge))
 	default:
@@ -201,8 +205,12 @@ func (e *examination) replicas(first, second answer, set *keys.Set) {
 // conditional asks whether the set is still what it was.
 func (e *examination) conditional(ctx context.Context, a answer) {
 	tag := a.header.Get("ETag")
-	if tag == "" {
+	switch {
+	case tag == "":
 		e.add(noETag, "no ETag")
+		return
+	case !isEntityTag(tag):
+		e.add(noETag, "ETag is %s, which is none", quote(tag))
 		return
 	}
 	again := e.fetcher.get(ctx, a.address, tag)
@@ -214,6 +222,14 @@ func (e *examination) conditional(ctx context.Context, a answer) {
 	default:
 		e.isUsable(jwksKind, again, Warning)
 	}
+}
+
+// isEntityTag reports whether a text is an entity tag (RFC 9110 §8.8.3), in ASCII: what is none must not be sent back.
+func isEntityTag(text string) bool {
+	inside, opened := strings.CutPrefix(strings.TrimPrefix(text, "W/"), `"`)
+	inside, closed := strings.CutSuffix(inside, `"`)
+	isOdd := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' }
+	return opened && closed && !strings.ContainsFunc(inside, isOdd)
 }
 
 // spoken is a duration as people say it.

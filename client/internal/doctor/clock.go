@@ -8,15 +8,17 @@ import (
 
 var (
 	clockWrong = rule{"clock", Error,
-		"Assertions and tokens say from when until when they are good (RFC 7519 §4.1, RFC 7523 §3). With clocks that far apart fresh " +
-			"ones are refused as from the future or expired: Signet allows 30 s.",
-		"Set the clock that is wrong by NTP: compare both with a third one. Clients and resource servers need it as much as the issuer."}
+		"Assertions and tokens say from when until when they are good (RFC 7519 §4.1, RFC 7523 §3). With clocks " +
+			"that far apart fresh ones are refused as from the future or expired: Signet allows 30 s.",
+		"Set the clock that is wrong by NTP: compare both with a third one. Clients and resource servers need it as " +
+			"much as the issuer."}
 	clockOff = rule{"clock", Warning,
-		"The difference eats into the 30 s that Signet allows, and grows if a clock is not kept by NTP (RFC 7519 §4.1).",
+		"The difference eats into the 30 s that Signet allows, and grows if a clock is not kept by NTP (RFC 7519 " +
+			"§4.1).",
 		"Set the clock that is wrong by NTP: compare both with a third one."}
 	noDate = rule{"clock.date", Note,
-		"A server with a clock says what it shows (RFC 9110 §6.6.1). Without that a difference of clocks is found only when tokens " +
-			"are refused.",
+		"A server with a clock says what it shows (RFC 9110 §6.6.1). Without that a difference of clocks is found " +
+			"only when tokens are refused.",
 		"Let the issuer, and the proxy before it, send Date."}
 )
 

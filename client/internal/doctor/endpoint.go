@@ -11,37 +11,39 @@ import (
 
 var (
 	endpointNotExamined = rule{"token_endpoint.examined", Note,
-		"The metadata name no token endpoint that may be asked, so it has not been looked at.",
-		"Mend the metadata first, then check again."}
+		"Its address is in the metadata, which give none that may be asked.",
+		"Mend what is said of the metadata, then check again."}
 	endpointAway = rule{"token_endpoint.reachable", Error,
 		"No client gets a token.", ""} // what to do depends
 	endpointRedirects = rule{"token_endpoint.redirect", Error,
 		"A client must not follow: its credentials are for this address and no other (RFC 9700 §4.12).",
 		"Name the address that answers in the metadata."}
 	endpointStatus = rule{"token_endpoint.status", Error,
-		"A request without parameters is refused with 400 or 401 (RFC 6749 §5.2). By this answer the endpoint is not there, does not " +
-			"work, or lets anybody in.",
-		"Send an empty POST to the address and see in the log of the issuer, or of the proxy before it, why it answers so."}
+		"A request without parameters is refused with 400 or 401 (RFC 6749 §5.2). By this answer the endpoint is " +
+			"not there, does not work, or lets anybody in.",
+		"Send an empty POST to the address and see in the log of the issuer, or of the proxy before it, why it " +
+			"answers so."}
 	endpointOddStatus = rule{"token_endpoint.status", Warning,
-		"A request without parameters is refused with 400 or 401 (RFC 6749 §5.2); clients may not tell this refusal from a failure " +
-			"of the server.",
+		"A request without parameters is refused with 400 or 401 (RFC 6749 §5.2); clients may not tell this refusal " +
+			"from a failure of the server.",
 		"Answer what the client did wrong with 400 or 401."}
 	endpointNotJSON = rule{"token_endpoint.error", Error,
-		"A refusal is a JSON object with the member error (RFC 6749 §5.2): from it a client knows what is wrong and whether to try " +
-			"again.",
+		"A refusal is a JSON object with the member error (RFC 6749 §5.2): from it a client knows what is wrong and " +
+			"whether to try again.",
 		"See whether the answer comes from a proxy; let the issuer's own through."}
 	endpointType = rule{"token_endpoint.content_type", Warning,
 		"Content-Type must be application/json (RFC 6749 §5.1, §5.2); some clients do not read anything else.",
 		"Send Content-Type: application/json."}
 	endpointKept = rule{"token_endpoint.no_store", Warning,
-		"Answers with tokens must have Cache-Control: no-store (RFC 6749 §5.1), or a cache may keep a token and give it to somebody " +
-			"else. This refusal has not, so tokens probably have not either.",
+		"Answers with tokens must have Cache-Control: no-store (RFC 6749 §5.1), or a cache may keep a token and " +
+			"give it to somebody else. This refusal has not, so tokens probably have not either.",
 		"Send Cache-Control: no-store with every answer of the token endpoint."}
 	endpointChallenge = rule{"token_endpoint.challenge", Note,
 		"An answer of 401 names how to authenticate (RFC 9110 §15.5.2).",
 		"Send WWW-Authenticate: Basic with 401, or answer 400."}
 	endpointGET = rule{"token_endpoint.get", Warning,
-		"Clients must use POST (RFC 6749 §3.2). What GET sends is in the address, and so in logs and histories: secrets too.",
+		"Clients must use POST (RFC 6749 §3.2). What GET sends is in the address, and so in logs and histories: " +
+			"secrets too.",
 		"Answer GET with 405 and Allow: POST."}
 )
 

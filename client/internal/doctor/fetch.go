@@ -107,6 +107,7 @@ func (f *fetcher) send(ctx context.Context, req *http.Request, redirects int) an
 		f.redirects--
 		return nil
 	}
+	req.Header.Set("User-Agent", "signet client check") // for those who read the issuer's log
 	asked := req.URL.String()
 	sent := f.now()
 	resp, err := client.Do(req.WithContext(ctx))

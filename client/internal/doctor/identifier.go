@@ -4,12 +4,12 @@ import "strings"
 
 var (
 	plainLoopback = rule{"identifier.scheme", Note,
-		"RFC 8414 §2 wants an issuer identifier to be https. On loopback nobody is on the way; from another machine this " +
-			"issuer must not be used by that name.",
+		"RFC 8414 §2 wants an issuer identifier to be https. On loopback nobody is on the way; from another machine " +
+			"this issuer must not be used by that name.",
 		"Use it like this for development only; give the issuer an https name before another machine needs it."}
 	trailingSlash = rule{"identifier.trailing_slash", Note,
-		"Issuer identifiers are compared as strings (RFC 8414 §3.3, RFC 9068 §4): with the slash and without are two issuers, " +
-			"and one of the two is usually in somebody's configuration by mistake.",
+		"Issuer identifiers are compared as strings (RFC 8414 §3.3, RFC 9068 §4): with the slash and without are " +
+			"two issuers, and one of the two is usually in somebody's configuration by mistake.",
 		"Prefer an identifier without a slash at its end; otherwise see that everybody spells it with one."}
 )
 

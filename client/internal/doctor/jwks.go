@@ -16,18 +16,19 @@ import (
 
 var (
 	jwksNotExamined = rule{"jwks.examined", Note,
-		"The metadata name no address of a JWK Set that may be asked, so keys, caching and rotation have not been looked at.",
-		"Mend the metadata first, then check again."}
+		"Its address is in the metadata. As long as they give none that may be asked, keys, caching and rotation " +
+			"stay unknown.",
+		"Mend what is said of the metadata, then check again."}
 	jwksNotStrict = rule{"jwks.json", Error,
-		"The document is one JSON object in UTF-8 with an array of keys, and no member twice (RFC 7517 §5). Signet reads nothing " +
-			"less, for what is read in two ways can be used to deceive one of the readers.",
+		"The document is one JSON object in UTF-8 with an array of keys, and no member twice (RFC 7517 §5). Signet " +
+			"reads nothing less, for what is read in two ways can be used to deceive one of the readers.",
 		"Have the document made by a program that writes JSON."}
 	tooManyKeys = rule{"jwks.count", Error,
 		"Readers have limits, so that a set cannot keep them busy; Signet refuses one of more than 100 keys.",
 		"Take out keys that sign no more, once the last token that they signed has expired."}
 	noUsableKey = rule{"jwks.usable", Error,
-		"A resource server that uses Signet can verify no token of this issuer: it verifies ES256 and RS256 (RFC 7518 §3.1), " +
-			"with keys that have kid and alg.",
+		"A resource server that uses Signet can verify no token of this issuer: it verifies ES256 and RS256 (RFC " +
+			"7518 §3.1), with keys that have kid and alg.",
 		"Publish a key for ES256 or RS256, with kid and alg."}
 )
 
@@ -60,12 +61,25 @@ func (e *examination) examineSet(body []byte) *keys.Set {
 	case errors.Is(err, keys.ErrNotSet):
 		e.add(jwksNotStrict, "the document is not a JWK Set: %s", because(err))
 	}
+	begin := len(e.findings)
 	e.eachKey(published)
 	e.twins(published)
 	if split {
 		e.usable(set, published)
 	}
+	slices.SortStableFunc(e.findings[begin:], worstFirst)
 	return set
+}
+
+// worstFirst puts keys that are given away before all else.
+func worstFirst(a, b Finding) int {
+	rank := func(f Finding) int {
+		if f.Check == privateKey.check || f.Check == symmetricKey.check {
+			return int(Error) + 1
+		}
+		return int(f.Grade)
+	}
+	return rank(b) - rank(a)
 }
 
 // splitKeys returns the elements of the keys array; false when there is none.
@@ -86,7 +100,7 @@ func splitKeys(body []byte) (published []publishedKey, ok bool) {
 	return published, true
 }
 
-// eachKey examines the keys one by one, and reports together what they have in common, the worst first.
+// eachKey examines the keys one by one, and reports together what they have in common.
 func (e *examination) eachKey(published []publishedKey) {
 	forSigning := 0
 	for _, key := range published {
@@ -104,7 +118,6 @@ func (e *examination) eachKey(published []publishedKey) {
 			found = gather(found, f)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b *keyFault) int { return int(b.rule.grade - a.rule.grade) })
 	for _, f := range found {
 		e.add(f.rule, "%s", listed(f.says, "; "))
 	}
@@ -155,8 +168,8 @@ func countByAlgorithm(set *keys.Set) map[keys.Algorithm]int {
 
 var (
 	duplicateKid = rule{"jwks.duplicate_kid", Error,
-		"A kid names one key (RFC 7517 §4.5). Some verifiers take the first of that name and refuse what the other has signed; " +
-			"Signet uses neither.",
+		"A kid names one key (RFC 7517 §4.5). Some verifiers take the first of that name and refuse what the other " +
+			"has signed; Signet uses neither.",
 		"Give each key a kid of its own: its RFC 7638 thumbprint cannot clash."}
 	sameKey = rule{"jwks.same_key", Note,
 		"One key that stands there twice protects no better, and looks like a next key where there is none.",

@@ -16,43 +16,44 @@ const maxKeyID = 256
 
 var (
 	privateKey = rule{"jwks.private", Error,
-		"THE KEY IS COMPROMISED: its private half is published, so whoever has read the set can sign tokens in the issuer's name " +
-			"(RFC 7517 §9.2). Taking the private members out does not mend it.",
-		"Now: stop signing with the key, take it out of the set, let another one sign, and find out who has read the set since " +
-			"when. Then mend the program that wrote it."}
+		"THE KEY IS COMPROMISED: its private half is published, so whoever has read the set can sign tokens in the " +
+			"issuer's name (RFC 7517 §9.2). Taking the private members out does not mend it.",
+		"Now: stop signing with the key, take it out of the set, let another one sign, and find out who has read " +
+			"the set since when. Then mend the program that wrote it."}
 	symmetricKey = rule{"jwks.symmetric", Error,
 		"A symmetric key signs as well as it verifies (RFC 7518 §3.2): whoever has read the set can sign with it.",
 		"Take it out of the set, replace it wherever it is used, and publish public keys only."}
 	keyNotStrict = rule{"jwks.key_json", Error,
-		"A key is a JSON object with no member twice (RFC 7517 §4): otherwise readers may see different keys. Signet leaves it " +
-			"out.",
+		"A key is a JSON object with no member twice (RFC 7517 §4): otherwise readers may see different keys. " +
+			"Signet leaves it out.",
 		"Have the document made by a program that writes JSON."}
 	kidMissing = rule{"jwks.kid_missing", Error,
-		"Where there is more than one key, tokens name theirs by kid (RFC 7517 §4.5); this key is never found. Signet leaves it " +
-			"out.",
+		"Where there is more than one key, tokens name theirs by kid (RFC 7517 §4.5); this key is never found. " +
+			"Signet leaves it out.",
 		"Give the key a kid, such as its RFC 7638 thumbprint, and name it in the header of each token."}
 	kidOdd = rule{"jwks.kid", Error,
-		"A kid is found in logs and compared byte by byte (RFC 7517 §4.5). Signet leaves out a key whose kid is longer than 256 " +
-			"octets or not printable: it could forge a line of a log.",
+		"A kid is found in logs and compared byte by byte (RFC 7517 §4.5). Signet leaves out a key whose kid is " +
+			"longer than 256 octets or not printable: it could forge a line of a log.",
 		"Give the key a short, plain kid, such as its RFC 7638 thumbprint."}
 	algMissing = rule{"jwks.alg_missing", Warning,
-		"A key should be used with one algorithm (RFC 8725 §3.1), and alg says which (RFC 7517 §4.4). Signet leaves out a key " +
-			"that does not.",
+		"A key should be used with one algorithm (RFC 8725 §3.1), and alg says which (RFC 7517 §4.4). Signet leaves " +
+			"out a key that does not.",
 		"Add alg to the key: ES256 or RS256."}
 	algMismatch = rule{"jwks.alg", Error,
-		"The algorithm is not one for a key of this type and curve (RFC 7518 §3.1), so what is signed with it verifies nowhere, " +
-			"or worse: where the algorithm is symmetric, with a key that everybody knows (RFC 8725 §2.1).",
+		"The algorithm is not one for a key of this type and curve (RFC 7518 §3.1), so what is signed with it " +
+			"verifies nowhere, or worse: where the algorithm is symmetric, with a key that everybody knows (RFC " +
+			"8725 §2.1).",
 		"Set alg to that which the key signs with."}
 	algForeign = rule{"jwks.alg_unsupported", Note,
-		"Signet verifies ES256 and RS256 and leaves other keys out. That is no fault while tokens for Signet's resource servers " +
-			"are signed with a key that it can use.",
+		"Signet verifies ES256 and RS256 and leaves other keys out. That is no fault while tokens for Signet's " +
+			"resource servers are signed with a key that it can use.",
 		"Have such tokens signed with ES256 or RS256."}
 	otherUse = rule{"jwks.use", Note,
 		"use and key_ops say what a key is for (RFC 7517 §4.2, §4.3); one that is not for verifying is left out.",
 		`Set use to "sig" and leave key_ops out if the key verifies tokens.`}
 	certificateThere = rule{"jwks.x5", Note,
-		"A certificate beside a key (RFC 7517 §4.6, §4.7) makes the set longer, expires on its own, and some readers take the key " +
-			"from it. Signet reads the key alone.",
+		"A certificate beside a key (RFC 7517 §4.6, §4.7) makes the set longer, expires on its own, and some " +
+			"readers take the key from it. Signet reads the key alone.",
 		"Leave x5c and x5u out unless a reader needs them."}
 	keyRefused = rule{"jwks.key_unusable", Warning, "Signet leaves such a key out; what it signs does not verify.",
 		"Mend the key, or take it out of the set."}

@@ -10,29 +10,31 @@ import (
 
 var (
 	tooShort = rule{"jwks.key_size", Error,
-		"RSA keys have at least 2048 bits (RFC 7518 §3.3). Shorter ones can be broken, and then anybody can sign in the issuer's " +
-			"name. Signet leaves the key out.",
+		"RSA keys have at least 2048 bits (RFC 7518 §3.3). Shorter ones can be broken, and then anybody can sign in " +
+			"the issuer's name. Signet leaves the key out.",
 		"Sign with another key: ES256, or RSA of 2048 bits; take this one out of the set."}
 	tooLong = rule{"jwks.key_size", Warning,
-		"Verifying takes long, and a stranger's token costs as much as a good one. Signet leaves out RSA keys beyond 8192 bits.",
+		"Verifying takes long, and a stranger's token costs as much as a good one. Signet leaves out RSA keys " +
+			"beyond 8192 bits.",
 		"Use ES256, or RSA of 2048 bits."}
 	slow = rule{"jwks.key_size", Note,
 		"Verifying takes several times as long as with 2048 bits, for every token on every resource server.",
 		"Use ES256, or RSA of 2048 to 4096 bits."}
 	badExponent = rule{"jwks.exponent", Error,
-		"With an exponent that is 1 or even, or an even modulus, this is no RSA key (RFC 8017 §3.1): signatures can be forged or do " +
-			"not verify.",
+		"With an exponent that is 1 or even, or an even modulus, this is no RSA key (RFC 8017 §3.1): signatures can " +
+			"be forged or do not verify.",
 		"Replace the key; the exponent is usually 65537, AQAB in base64url."}
 	longExponent = rule{"jwks.exponent", Warning,
-		"Many libraries, and Signet, refuse an RSA exponent of more than 31 bits, which would be slow to verify with.",
+		"Many libraries, and Signet, refuse an RSA exponent of more than 31 bits, which would be slow to verify " +
+			"with.",
 		"Replace the key; the exponent is usually 65537, AQAB in base64url."}
 	badEncoding = rule{"jwks.encoding", Error,
-		"Numbers are base64url without padding; those of RSA have no leading zero octet (RFC 7518 §2, §6.3.1), those of a curve the " +
-			"full length of the curve (§6.2.1). Strict readers, and Signet, leave the key out.",
+		"Numbers are base64url without padding; those of RSA have no leading zero octet (RFC 7518 §2, §6.3.1), " +
+			"those of a curve the full length of the curve (§6.2.1). Strict readers, and Signet, leave the key out.",
 		"Have the key written by a JOSE library."}
 	offCurve = rule{"jwks.point", Error,
-		"The point is not on the curve: no signature verifies with it, and a careless library can be attacked through it " +
-			"(RFC 8725 §3.4).",
+		"The point is not on the curve: no signature verifies with it, and a careless library can be attacked " +
+			"through it (RFC 8725 §3.4).",
 		"Replace the key; find out what damaged it."}
 )
 

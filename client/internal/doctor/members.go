@@ -11,29 +11,31 @@ import (
 
 var (
 	otherIssuer = rule{"metadata.issuer", Error,
-		"The issuer in the metadata must be the one that was asked for, character by character (RFC 8414 §3.3): otherwise one " +
-			"issuer could pass for another. Clients and resource servers refuse these metadata.",
-		"Use the identifier that the issuer gives itself, if it is the right one, everywhere; or set the issuer's own to this."}
+		"The issuer in the metadata must be the one that was asked for, character by character (RFC 8414 §3.3): " +
+			"otherwise one issuer could pass for another. Clients and resource servers refuse these metadata.",
+		"Use the identifier that the issuer gives itself, if it is the right one, everywhere; or set the issuer's " +
+			"own to this."}
 	wrongType = rule{"metadata.type", Error,
 		"A reader takes such a member for missing, or refuses the whole document (RFC 8414 §2).",
 		"Mend the member's type."}
 	noJWKSURI = rule{"metadata.jwks_uri", Error,
-		"Resource servers find the keys that verify tokens there (RFC 8414 §2, RFC 9068 §4). Without it each has to be told by " +
-			"hand.",
+		"Resource servers find the keys that verify tokens there (RFC 8414 §2, RFC 9068 §4). Without it each has to " +
+			"be told by hand.",
 		"Name the address of the JWK Set as jwks_uri."}
 	noTokenEndpoint = rule{"metadata.token_endpoint", Error,
 		"Clients ask for tokens there; the member is required (RFC 8414 §2). Without it each has to be told by hand.",
 		"Name the address of the token endpoint as token_endpoint."}
 	plainHTTP = rule{"metadata.plain_http", Error,
-		"Whoever is on the way can read and change what goes over plain http: replace the keys, take a client's secret " +
-			"(RFC 6749 §3.2, RFC 8414 §2).",
+		"Whoever is on the way can read and change what goes over plain http: replace the keys, take a client's " +
+			"secret (RFC 6749 §3.2, RFC 8414 §2).",
 		"Serve the address by https and name it so."}
 	badAddress = rule{"metadata.address", Error,
-		"It must be an absolute https URL, without user and fragment (RFC 8414 §2, RFC 6749 §3.2). Nobody can ask there.",
+		"It must be an absolute https URL, without user and fragment (RFC 8414 §2, RFC 6749 §3.2). Nobody can ask " +
+			"there.",
 		"Mend the address."}
 	otherHost = rule{"metadata.jwks_uri_host", Note,
-		"Whoever controls that host can make tokens that all resource servers take for the issuer's. That is usual for large " +
-			"providers, and should be meant so.",
+		"Whoever controls that host can make tokens that all resource servers take for the issuer's. That is usual " +
+			"for large providers, and should be meant so.",
 		"Check that the host belongs to the issuer; look after it and its DNS as after the issuer itself."}
 	emptyArray = rule{"metadata.empty_array", Note,
 		"A member without elements must be left out (RFC 8414 §3.2); readers disagree what an empty one means.",
@@ -120,7 +122,7 @@ func (e *examination) address(m *document, name string, missing rule) string {
 // https, which has no business to send others to their own machine.
 func (e *examination) isPlain(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "http" && (isHTTPS(e.issuer) || remote.CheckURL(address) != nil)
+	return err == nil && u.Scheme == "http" && (isHTTPS(e.issuer) || remote.CheckURL("http://"+u.Host) != nil)
 }
 
 func isHTTPS(address string) bool {

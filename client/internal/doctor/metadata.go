@@ -14,28 +14,28 @@ import (
 
 var (
 	noMetadata = rule{"metadata.document", Error,
-		"Clients find the token endpoint, and resource servers the keys, in the metadata (RFC 8414 §3, OpenID Connect " +
-			"Discovery §4).",
-		"Publish them at the first address; or, if this is the wrong issuer identifier, use the one that the issuer names in " +
-			"the iss claim of its tokens."}
+		"Clients find the token endpoint, and resource servers the keys, in the metadata (RFC 8414 §3, OpenID " +
+			"Connect Discovery §4).",
+		"Publish them at the first address; or, if this is the wrong issuer identifier, use the one that the issuer " +
+			"names in the iss claim of its tokens."}
 	misplaced = rule{"metadata.misplaced", Error,
-		"The well-known name stands between host and path of the identifier, not behind them (RFC 8414 §3.1), so readers look " +
-			"elsewhere.",
+		"The well-known name stands between host and path of the identifier, not behind them (RFC 8414 §3.1), so " +
+			"readers look elsewhere.",
 		"Serve the same document at the other address too."}
 	onlyOpenID = rule{"metadata.openid_only", Note,
 		"OAuth 2.0 looks at the other place (RFC 8414 §3). Signet looks at both; not every reader does.",
 		"Serve the same document at the place of RFC 8414 too."}
 	placesDiffer = rule{"metadata.differ", Error,
-		"Which keys are trusted, and where clients prove who they are, depends on where a reader looks first " +
-			"(RFC 8414 §5, §6.2).",
+		"Which keys are trusted, and where clients prove who they are, depends on where a reader looks first (RFC " +
+			"8414 §5, §6.2).",
 		"Serve one document at both places, or only one of them."}
 	twiceThere = rule{"metadata.duplicate_member", Error,
-		"Of two members with one name some readers take the first and some the last (RFC 8259 §4): they see different issuers. " +
-			"Signet refuses the document.",
+		"Of two members with one name some readers take the first and some the last (RFC 8259 §4): they see " +
+			"different issuers. Signet refuses the document.",
 		"Have the document made by a program that writes each member once."}
 	notJSON = rule{"metadata.json", Error,
-		"The metadata are one JSON object in UTF-8 (RFC 8414 §3.2). Signet reads nothing less, for what is read in two ways can " +
-			"be used to deceive one of the readers.",
+		"The metadata are one JSON object in UTF-8 (RFC 8414 §3.2). Signet reads nothing less, for what is read in " +
+			"two ways can be used to deceive one of the readers.",
 		"Have the document made by a program that writes JSON."}
 )
 
@@ -63,8 +63,11 @@ func (e *examination) metadata(ctx context.Context) named {
 	case first != nil:
 		e.good("metadata.document", "the metadata are at RFC 8414's place")
 		return e.members(first)
-	case second != nil:
+	case second != nil && oauth.isAbsent():
 		e.add(onlyOpenID, "the metadata are at OpenID Connect's place only, %s", quote(openID.address))
+		return e.members(second)
+	case second != nil:
+		e.good("metadata.document", "the metadata are at OpenID Connect's place")
 		return e.members(second)
 	}
 	e.add(noMetadata, "no metadata, neither at %s nor at %s", quote(places.oauth), quote(places.openID))

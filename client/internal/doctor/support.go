@@ -15,37 +15,42 @@ const (
 
 var (
 	sharedSecrets = rule{"metadata.auth_methods", Warning,
-		"A secret is known to both sides, travels with each request and can leak from either; asymmetric client authentication " +
-			"is recommended (RFC 9700 §2.5).",
+		"A secret is known to both sides, travels with each request and can leak from either; asymmetric client " +
+			"authentication is recommended (RFC 9700 §2.5).",
 		"Support private_key_jwt at the issuer (RFC 7523 §2.2), and list it."}
 	onlyMTLS = rule{"metadata.auth_methods", Note,
 		"Client certificates (RFC 8705) keep secrets from being shared as well; Signet's client does not use them.",
 		"Support private_key_jwt too (RFC 7523 §2.2) if Signet's clients are to get tokens here without a secret."}
 	noAuthentication = rule{"metadata.auth_method_none", Note,
-		"With none a client says who it is and need not prove it. That is for browsers and apps with a user, not between " +
-			"services (RFC 6749 §4.4, RFC 8414 §2).",
+		"With none a client says who it is and need not prove it. That is for browsers and apps with a user, not " +
+			"between services (RFC 6749 §4.4, RFC 8414 §2).",
 		"Check that no client of the client credentials grant is registered with none."}
 	noAuthAlgs = rule{"metadata.auth_algs", Warning,
-		"The member is required where assertions are accepted (RFC 8414 §2); without it clients guess what to sign with.",
+		"The member is required where assertions are accepted (RFC 8414 §2); without it clients guess what to sign " +
+			"with.",
 		"List the algorithms in " + authAlgs + "."}
 	foreignAuthAlgs = rule{"metadata.auth_algs", Warning,
 		"A client of Signet's signs with ES256 or RS256, so none can authenticate by private_key_jwt here.",
 		"Accept ES256 for client assertions."}
 	authAlgNone = rule{"metadata.auth_alg_none", Error,
-		"none must not be used (RFC 8414 §2): an assertion without a signature is one that anybody can write, for any client.",
+		"none must not be used (RFC 8414 §2): an assertion without a signature is one that anybody can write, for " +
+			"any client.",
 		"Take none off the list, and make sure that the issuer refuses such assertions."}
 	authAlgHMAC = rule{"metadata.auth_alg_hmac", Note,
-		"HS256 and its like sign with the client's secret, which both sides know and which is often guessable (RFC 8725 §3.5).",
+		"HS256 and its like sign with the client's secret, which both sides know and which is often guessable (RFC " +
+			"8725 §3.5).",
 		"Take them off the list when no client uses client_secret_jwt any more."}
 	noClientCredentials = rule{"metadata.grant_types", Warning,
-		"Services get their tokens by the client credentials grant (RFC 6749 §4.4); by its own word this issuer gives none.",
+		"Services get their tokens by the client credentials grant (RFC 6749 §4.4); by its own word this issuer " +
+			"gives none.",
 		"List client_credentials in " + grantTypes + " if the issuer supports it; otherwise services cannot use it."}
 	noGrantTypes = rule{"metadata.grant_types", Note,
-		"Without the member an issuer says that it supports authorization_code and implicit (RFC 8414 §2): nothing that services " +
-			"use. Most clients ask nevertheless.",
+		"Without the member an issuer says that it supports authorization_code and implicit (RFC 8414 §2): nothing " +
+			"that services use. Most clients ask nevertheless.",
 		"List client_credentials in " + grantTypes + "."}
 	noResponseTypes = rule{"metadata.response_types", Note,
-		"The member is required (RFC 8414 §2), also where no authorization endpoint is; strict readers refuse the metadata.",
+		"The member is required (RFC 8414 §2), also where no authorization endpoint is; strict readers refuse the " +
+			"metadata.",
 		`Add "response_types_supported": ["none"], or the types that there are.`}
 )
 

@@ -10,14 +10,15 @@ var (
 		"TLS before 1.2 must not be used (RFC 8996): what it protects can be read and changed.",
 		"Allow TLS 1.2 and 1.3 only, at the issuer or the proxy before it."}
 	agingTLS = rule{"tls.version", Note,
-		"TLS 1.2 is still good when it is well configured; 1.3 leaves less to configure, and should be offered (RFC 9325 §3.1.1).",
+		"TLS 1.2 is still good when it is well configured; 1.3 leaves less to configure, and should be offered (RFC " +
+			"9325 §3.1.1).",
 		"Allow TLS 1.3 at the issuer or the proxy before it."}
 	certificateEnds = rule{"tls.certificate", Error,
 		"When the certificate has ended nobody can reach the issuer any more: no tokens, no keys (RFC 5280 §6.1.3).",
 		"Renew it now, and see why that has not happened by itself."}
 	certificateSoon = rule{"tls.certificate", Warning,
-		"When the certificate has ended nobody can reach the issuer any more (RFC 5280 §6.1.3). Most are renewed by a program long " +
-			"before; that it is not may mean that the program fails.",
+		"When the certificate has ended nobody can reach the issuer any more (RFC 5280 §6.1.3). Most are renewed by " +
+			"a program long before; that it is not may mean that the program fails.",
 		"Renew it, and see why that has not happened by itself."}
 )
 

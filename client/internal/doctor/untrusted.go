@@ -24,7 +24,10 @@ func quoteAll(texts []string) []string {
 }
 
 // because is an error for people: what it quotes of the issuer's is not ours to trust.
-func because(err error) string { return clip(printable(err.Error()), 3*maxQuoted) }
+func because(err error) string {
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "json: "), "jsontext: ")
+	return clip(printable(text), 3*maxQuoted)
+}
 
 // clip shortens a text to at most limit octets and a sign that it was longer.
 func clip(text string, limit int) string {

@@ -16,6 +16,7 @@ type patient struct {
 // are for whole requests, and would cut a stream.
 func patiently(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
 	p := &patient{w, http.NewResponseController(w)}
+	_ = p.control.EnableFullDuplex() // otherwise the server would take the rest of the body when the answer begins
 	if r.ContentLength == 0 {
 		p.doNotHurry()
 	} else {

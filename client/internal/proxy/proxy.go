@@ -55,7 +55,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *proxy) rewrite(r *httputil.ProxyRequest) {
+	r.Out.URL.RawQuery = r.In.URL.RawQuery // as it was written: [httputil.ReverseProxy] has left out what it cannot parse
 	r.SetURL(p.cfg.Upstream)
+	r.Out.Trailer = nil // a server that adds trailers to the headers must not find a token in them
 	for name := range r.Out.Header {
 		if strings.EqualFold(name, "Token") || strings.EqualFold(name, "Authorization") {
 			delete(r.Out.Header, name)

@@ -44,8 +44,9 @@ type entry struct {
 const (
 	suffix    = ".token.json"
 	maxSize   = 128 << 10
-	keepFiles = 24 * time.Hour // no token that is kept lives longer
-	leastLeft = 5              // a token whose last fifth has begun is not worth keeping
+	keepFiles = 24 * time.Hour          // no token that is kept lives longer
+	longest   = keepFiles + time.Minute // life of a token of a day: the clock has not been read at one moment for both ends
+	leastLeft = 5                       // a token whose last fifth has begun is not worth keeping
 )
 
 var errDamaged = errors.New("damaged")
@@ -76,20 +77,24 @@ func (d Dir) Load(key Key, now time.Time) (token tokens.Token, ok bool, err erro
 	case errors.Is(err, fs.ErrNotExist):
 		return tokens.Token{}, false, nil
 	case err != nil:
-		return tokens.Token{}, false, fmt.Errorf("reading the kept token %s: %w", path, err)
+		return tokens.Token{}, false, unusable(path, err)
 	case e.Key != key || !e.isFresh(now):
 		return tokens.Token{}, false, nil
 	}
 	token, err = tokens.NewToken(e.AccessToken, e.Expires, e.GrantedScope)
 	if err != nil {
-		return tokens.Token{}, false, fmt.Errorf("reading the kept token %s: %w", path, errDamaged)
+		return tokens.Token{}, false, unusable(path, errDamaged)
 	}
 	return token, true, nil
 }
 
+func unusable(path string, why error) error {
+	return keys.WithHint(fmt.Errorf("reading the kept token %s: %w", path, why), "delete it: rm "+path)
+}
+
 func (e entry) isFresh(now time.Time) bool {
 	life := e.Expires.Sub(e.Obtained)
-	return life > 0 && life <= keepFiles && !now.Before(e.Obtained) && e.Expires.Sub(now) > life/leastLeft
+	return life > 0 && life <= longest && !now.Before(e.Obtained) && e.Expires.Sub(now) > life/leastLeft
 }
 
 // check refuses a directory that others may enter.
@@ -112,7 +117,7 @@ func read(path string) (e entry, err error) {
 	} else if !info.Mode().IsRegular() {
 		return e, errors.New("not a regular file")
 	} else if info.Mode().Perm()&0o077 != 0 {
-		return e, keys.WithHint(fmt.Errorf("%w: mode is %04o", keys.ErrLooseMode, info.Mode().Perm()), "delete it: rm "+path)
+		return e, fmt.Errorf("%w: mode is %04o", keys.ErrLooseMode, info.Mode().Perm())
 	}
 	file, err := os.Open(path)
 	if err != nil {
