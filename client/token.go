@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 
@@ -89,12 +91,28 @@ func printJSON(w io.Writer, t printedToken) error {
 	return writeJSON(w, answer)
 }
 
-// writeJSON writes a value for people and programs. A token is printable ASCII, and stays as it is.
+// writeJSON writes a value for people and programs. A token is printable ASCII, and stays as it is; what is not stands
+// within strings, and is escaped there (RFC 8259 §7): a terminal obeys some of it.
 func writeJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
+	if err := encoder.Encode(value); err != nil {
+		return err
+	}
+	var plain strings.Builder
+	for _, r := range text.String() {
+		if r < 0x7f {
+			plain.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&plain, `\u%04x`, unit)
+		}
+	}
+	_, err := io.WriteString(w, plain.String())
+	return err
 }
 
 // field is the header field that carries the token.

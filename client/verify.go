@@ -83,7 +83,8 @@ func verify(cmd *cobra.Command, v verification, text string, asJSON bool) error 
 	if rule == nil {
 		var t times
 		_ = keys.DecodeObject([]byte(payload), &t) // it has been read before
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "valid: signed by %s, for %s, until %s\n", v.issuer, printable(v.audience), spoken(t.Expires.Time(), v.now))
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "valid: signed by %s, for %s, until %s\n",
+			printable(v.issuer), printable(v.audience), spoken(t.Expires.Time(), v.now))
 		return err
 	}
 	return notValid(rule)
@@ -132,6 +133,8 @@ func (v verification) verify(ctx context.Context, text string) (payload string, 
 	return string(signed.Payload), v.checkClaims(string(signed.Payload))
 }
 
+const jwksHint = "it is a JWK Set, as at the jwks_uri of the issuer"
+
 // keySet returns the keys that may have signed.
 func (v verification) keySet(ctx context.Context) (*keys.Set, error) {
 	isURL := strings.HasPrefix(v.jwks, "https://") || strings.HasPrefix(v.jwks, "http://")
@@ -149,16 +152,16 @@ func (v verification) keySet(ctx context.Context) (*keys.Set, error) {
 		if errors.Is(err, remote.ErrURL) {
 			return nil, usage(fmt.Errorf("--jwks: %w", err), "keys are fetched over https, or from loopback")
 		} else if err != nil {
-			return nil, &failure{err, exitUnreachable, ""}
+			return nil, &failure{err, exitUnreachable, jwksHint}
 		}
 	default:
 		file, errOpen := os.Open(v.jwks)
 		if errOpen != nil {
-			return nil, usage(fmt.Errorf("--jwks: %w", errOpen), "")
+			return nil, usage(fmt.Errorf("--jwks: %w", errOpen), jwksHint)
 		}
 		defer file.Close()
 		if document, err = (remote.Fetcher{}).ReadJWKS(file); err != nil {
-			return nil, usage(fmt.Errorf("--jwks %s: %w", v.jwks, err), "")
+			return nil, usage(fmt.Errorf("--jwks %s: %w", v.jwks, err), jwksHint)
 		}
 	}
 	return document.Set, nil

@@ -69,8 +69,6 @@ func (m *jwkMembers) checkSigning() error {
 		return errors.New("symmetric")
 	case m.D == nil:
 		return errors.New("this is a public key, a private key is needed")
-	case hasLineBreak(m.X + m.Y + m.N + m.E):
-		return errors.New("line break in a number")
 	case m.Oth != nil:
 		return errors.New("RSA of more than two primes")
 	case len(m.Kid) > maxKeyIDSize || strings.ContainsFunc(m.Kid, isUnprintable):
@@ -151,12 +149,9 @@ func number(member jsontext.Value) (*big.Int, bool) {
 // octets reads a member that is a string of base64url, not empty and not longer than a number of the largest key.
 func octets(member jsontext.Value) ([]byte, bool) {
 	var text string
-	if err := json.Unmarshal(member, &text); member == nil || err != nil || text == "" || hasLineBreak(text) {
+	if err := json.Unmarshal(member, &text); member == nil || err != nil || text == "" {
 		return nil, false
 	}
 	decoded, err := decodeMember(text)
 	return decoded, err == nil && len(decoded) <= maxRSABits/8
 }
-
-// hasLineBreak reports whether there is something in text that encoding/base64 passes over.
-func hasLineBreak(text string) bool { return strings.ContainsAny(text, "\r\n") }

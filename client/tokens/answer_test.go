@@ -10,8 +10,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"example.com/signet/client/tokens"
+	"example.com/signet/keys/keystest"
 )
 
 const good = `"access_token":"a","token_type":"Bearer"`
@@ -40,6 +42,11 @@ func TestAnswers(t *testing.T) {
 		{"terminal escapes in the status", hangUp("HTTP/1.1 404 \x1b[31mNo\r\nContent-Length: 0\r\n\r\n"), tokens.ErrAnswer, "status 404"},
 		{"status 500", answer(500, `{`+good+`}`), tokens.ErrUnreachable, "status 500"},
 		{"status 503 with OAuth error", answer(503, `{"error":"temporarily_unavailable"}`), tokens.ErrUnreachable, "status 503"},
+		{"status 599 with a token", answer(599, `{`+good+`}`), tokens.ErrUnreachable, "status 599"},
+		{"status 429", answer(429, ""), tokens.ErrUnreachable, "status 429"},
+		{"status 429 with OAuth error", answer(429, `{"error":"slow_down"}`), tokens.ErrUnreachable, "status 429"},
+		{"status 408", answer(408, ""), tokens.ErrUnreachable, "status 408"},
+		{"status 408 with OAuth error", answer(408, `{"error":"invalid_client"}`), tokens.ErrUnreachable, "status 408"},
 
 		{"status 404", answer(404, "404 page not found\n"), tokens.ErrAnswer, "status 404"},
 		{"status 201", answer(201, `{`+good+`}`), tokens.ErrAnswer, "status 201"},
@@ -74,6 +81,8 @@ func TestAnswers(t *testing.T) {
 
 		{"no token_type", answer(200, `{"access_token":"SECRET"}`), tokens.ErrAnswer, `token_type "" is not Bearer`},
 		{"token_type unknown", answer(200, `{"access_token":"SECRET","token_type":"DPoP"}`), tokens.ErrAnswer, `token_type "DPoP" is not Bearer`},
+		{"token_type of great length", answer(200, `{"access_token":"SECRET","token_type":"`+strings.Repeat("x", 20_000)+`"}`),
+			tokens.ErrAnswer, `"xxxxxxxxxxxxxxxxxxxx"`},
 		{"token_type hostile", answer(200, `{"access_token":"SECRET","token_type":"\u001b[31mBearer"}`), tokens.ErrAnswer, `"\x1b[31mBearer"`},
 		{"token_type a list", answer(200, `{"access_token":"SECRET","token_type":["Bearer"]}`), tokens.ErrAnswer, "right types"},
 
@@ -99,14 +108,36 @@ func TestAnswers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			i := newIssuer(t)
+			source, _ := weary(t, i, config(t, i))
 			i.Answer(test.answer)
-			token, err := newSource(t, config(t, i)).Token(t.Context())
+			token, err := source.Token(t.Context())
 			checkError(t, i, err, test.want, test.text)
 			if (err == nil) != (token.AccessToken() != "") {
 				t.Errorf("token %q beside error %v", token.AccessToken(), err)
 			}
 		})
 	}
+}
+
+// weary returns a source whose issuer was busy of late, so that it makes one attempt at a time and no pauses, and the
+// clock by which it will ask again.
+func weary(t *testing.T, i *issuer, cfg tokens.Config) (*tokens.Source, *keystest.Clock) {
+	t.Helper()
+	clock := keystest.NewClock()
+	cfg.Now = clock.Now
+	source := newSource(t, cfg)
+	i.mu.Lock()
+	before := i.metadata
+	i.mu.Unlock()
+	i.AnswerMetadata(later(http.StatusServiceUnavailable, "10"))
+	for range 2 {
+		if _, err := source.Token(t.Context()); !errors.Is(err, tokens.ErrUnreachable) {
+			t.Fatal(err)
+		}
+		clock.Advance(10 * time.Second)
+	}
+	i.AnswerMetadata(before)
+	return source, clock
 }
 
 // checkError holds err against the sentinel want and its text against what no error may say.
@@ -133,7 +164,7 @@ func checkError(t *testing.T, i *issuer, err, want error, text string) {
 		t.Errorf("the error (%d octets) would do as it likes with a terminal: %q", len(err.Error()), err)
 	}
 	for _, r := range i.Requests() {
-		if strings.Contains(err.Error(), r.form.Get("client_assertion")) {
+		if assertion := r.form.Get("client_assertion"); assertion != "" && strings.Contains(err.Error(), assertion) {
 			t.Errorf("the assertion is in the error: %v", err)
 		}
 	}
@@ -197,14 +228,15 @@ func TestMetadataAnswers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			i := newIssuer(t)
+			source, clock := weary(t, i, config(t, i))
 			i.AnswerMetadata(test.answer(i))
-			source := newSource(t, config(t, i))
 			_, err := source.Token(t.Context())
 			checkError(t, i, err, test.want, test.text)
 			if len(i.Requests()) > 0 {
 				t.Error("an assertion was sent all the same")
 			}
-			i.AnswerMetadata(nil) // what was wrong is not remembered
+			i.AnswerMetadata(nil)
+			clock.Advance(10 * time.Second) // what was wrong is not remembered for longer
 			wantToken(t, source, "token-1")
 		})
 	}
@@ -236,6 +268,25 @@ func TestRefusedError(t *testing.T) {
 	}
 }
 
+// What the issuer says about when to come again counts, whatever its body is.
+func TestBusyWithEndlessBody(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	i.Answer(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "120")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, strings.Repeat("<p>busy", 20_000))
+	})
+	cfg := config(t, i)
+	var last tokens.Exchange
+	cfg.OnExchange = func(e tokens.Exchange) { last = e }
+	_, err := newSource(t, cfg).Token(t.Context())
+	checkError(t, i, err, tokens.ErrUnreachable, "status 503")
+	if asked := len(i.Requests()); last.Retry != 2*time.Minute || asked != 1 {
+		t.Errorf("asked %d times, and again after %v", asked, last.Retry)
+	}
+}
+
 // The assertion is a credential: whoever gets it can be us once.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
@@ -252,7 +303,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			i.Answer(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.URL, status) })
 			cfg := config(t, i)
 			cfg.HTTPClient.CheckRedirect = func(*http.Request, []*http.Request) error { return nil } // follows everything
-			_, err := newSource(t, cfg).Token(t.Context())
+			source, _ := weary(t, i, cfg)
+			_, err := source.Token(t.Context())
 			checkError(t, i, err, tokens.ErrAnswer, fmt.Sprint("status ", status))
 			if reached.Load() != 0 {
 				t.Error("the assertion went to another server")
@@ -290,8 +342,10 @@ func TestEndlessAnswers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			i := newIssuer(t)
-			sent := make(chan int, 1)
+			sent := make(chan int, 10)
+			var answers atomic.Int64 // each attempt gets one
 			test.answer(i, func(w http.ResponseWriter, _ *http.Request) {
+				answers.Add(1)
 				w.WriteHeader(test.status)
 				total, chunk := 0, []byte(strings.Repeat(" ", 1<<16))
 				for total < gigabyte {
@@ -305,8 +359,10 @@ func TestEndlessAnswers(t *testing.T) {
 			})
 			_, err := newSource(t, config(t, i)).Token(t.Context())
 			checkError(t, i, err, tokens.ErrUnreachable, "longer than")
-			if total := <-sent; total > mostSent {
-				t.Errorf("%d octets were taken", total)
+			for range answers.Load() {
+				if total := <-sent; total > mostSent {
+					t.Errorf("%d octets were taken", total)
+				}
 			}
 		})
 	}

@@ -337,3 +337,49 @@ func checkUse(t *testing.T, ctx context.Context, err error) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Wherever a flight is when its source is closed, those who wait for it hear that, and at once.
+func TestCloseDuringFlight(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		answer http.HandlerFunc
+		hook   time.Duration // how long the hook takes
+		closed time.Duration // when it is
+		ends   time.Duration // when that is known
+	}{
+		{"issuer hangs", hang, 0, time.Second, time.Second},
+		{"pause before another attempt", later(503, "2"), 0, time.Second, time.Second},
+		{"token on its way, hook is slow", grant("token", 600), 2 * time.Second, time.Second, 2 * time.Second},
+		{"failure on its way, hook is slow", answer(401, invalidClient), 2 * time.Second, time.Second, 2 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				i, cfg := newIssuerInMemory()
+				i.Answer(test.answer)
+				cfg.OnExchange = func(tokens.Exchange) { time.Sleep(test.hook) }
+				source, began := newSource(t, cfg), time.Now()
+				var callers sync.WaitGroup
+				for range 10 {
+					callers.Go(func() {
+						token, err := source.Token(t.Context())
+						if err != tokens.ErrClosed || token != (tokens.Token{}) || time.Since(began) != test.ends {
+							t.Errorf("got %v and %v after %v, want exactly %v", token, err, time.Since(began), tokens.ErrClosed)
+						}
+					})
+				}
+				time.Sleep(test.closed)
+				source.Close()
+				if took := time.Since(began); took != test.ends {
+					t.Errorf("Close returned after %v", took)
+				}
+				callers.Wait()
+				wantClosed(t, source)
+				if asked := len(i.Requests()); asked != 1 {
+					t.Errorf("asked %d times", asked)
+				}
+			})
+		})
+	}
+}

@@ -83,7 +83,6 @@ func (e *endpoint) post(ctx context.Context, address string, p *proof) (granted,
 	req.Header = p.header
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	req.GetBody = nil // no proof goes out twice: an assertion is good once
 	resp, err := e.client.Do(req)
 	if err != nil {
 		return granted{}, fmt.Errorf("%w: %w", ErrUnreachable, err)

@@ -30,6 +30,7 @@ func Example() {
 		fmt.Println("settings:", err)
 		return
 	}
+	defer source.Close()
 	client := &http.Client{Transport: source.Transport(nil)}
 
 	resp, err := client.Get(orders.URL + "/orders")
@@ -70,6 +71,7 @@ func ExampleSource_Token() {
 		fmt.Println("settings:", err)
 		return
 	}
+	defer source.Close()
 	token, err := source.Token(context.Background())
 	if err != nil {
 		fmt.Println("no token:", err)
@@ -80,6 +82,64 @@ func ExampleSource_Token() {
 	// Output:
 	// access token until 2026-11-23T10:25:00Z
 	// 7 characters
+}
+
+// A program that calls several APIs makes a source for each; they have key and connections in common.
+func ExampleSource_For() {
+	issuer, orders := exampleServers()
+	defer issuer.Close()
+	defer orders.Close()
+
+	source, err := tokens.New(tokens.Config{
+		Issuer:     issuer.URL,
+		ClientID:   "billing",
+		Credential: tokens.PrivateKey(keystest.Key(keystest.ES256)),
+		OnExchange: func(e tokens.Exchange) { fmt.Printf("attempt %d for %q: %v\n", e.Attempt, e.Scope, e.Err) },
+	})
+	if err != nil {
+		fmt.Println("settings:", err)
+		return
+	}
+	defer source.Close()
+	for _, scope := range []string{"orders:read", "bills:read", "orders:read"} {
+		one, err := source.For(tokens.Target{Scope: []string{scope}})
+		if err != nil {
+			fmt.Println("target:", err)
+			return
+		}
+		if _, err := one.Token(context.Background()); err != nil {
+			fmt.Println("no token:", err)
+			return
+		}
+	}
+	// Output:
+	// attempt 1 for "orders:read": <nil>
+	// attempt 1 for "bills:read": <nil>
+}
+
+// For code that was written for golang.org/x/oauth2.
+func ExampleSource_TokenSource() {
+	issuer, orders := exampleServers()
+	defer issuer.Close()
+	defer orders.Close()
+
+	source, err := tokens.New(tokens.Config{
+		Issuer:     issuer.URL,
+		ClientID:   "billing",
+		Credential: tokens.Secret("secret"), // better: tokens.SecretFile("/run/secrets/billing")
+	})
+	if err != nil {
+		fmt.Println("settings:", err)
+		return
+	}
+	defer source.Close()
+	token, err := source.TokenSource(context.Background()).Token()
+	if err != nil {
+		fmt.Println("no token:", err)
+		return
+	}
+	fmt.Println(token.Type(), len(token.AccessToken), "characters")
+	// Output: Bearer 7 characters
 }
 
 func exampleServers() (issuer, orders *httptest.Server) {

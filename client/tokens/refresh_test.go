@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,6 +97,36 @@ func TestRefreshByCaller(t *testing.T) {
 		}
 		wantAsked(t, i, began, 0, 480*time.Second, 1079*time.Second)
 		wantToken(t, source, "token-3")
+	})
+}
+
+// Who saw that a token is due, and was slow to say so, finds that somebody else has refreshed it by then.
+func TestRefreshBySlowCaller(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		clock := keystest.NewClock()
+		i, cfg := newIssuerInMemory()
+		var source *tokens.Source
+		var isSlow atomic.Bool
+		cfg.Now = func() time.Time {
+			now := clock.Now()
+			if isSlow.CompareAndSwap(true, false) {
+				wantToken(t, source, "token-1")
+				synctest.Wait()
+				wantToken(t, source, "token-2")
+			}
+			return now
+		}
+		source = newSource(t, cfg)
+		wantToken(t, source, "token-1")
+		clock.Advance(480 * time.Second)
+		isSlow.Store(true)
+		wantToken(t, source, "token-1")
+		synctest.Wait()
+		wantToken(t, source, "token-2")
+		if asked := len(i.Requests()); asked != 2 {
+			t.Errorf("asked %d times, want 2", asked)
+		}
 	})
 }
 

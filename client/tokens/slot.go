@@ -111,15 +111,17 @@ func rounded(d time.Duration) time.Duration {
 }
 
 // refresh begins a flight that nobody waits for, unless one is under way or the issuer is left alone. Who cannot have
-// the lock at once leaves it to the others.
+// the lock at once leaves it to the others, and who was slow may find that they have done it.
 func (s *slot) refresh() {
-	if kept := s.current.Load(); kept != nil {
-		kept.use() // so that it is tried again when this fails
-	}
 	if !s.client.mu.TryLock() {
 		return
 	}
 	defer s.client.mu.Unlock()
+	kept := s.current.Load()
+	if kept == nil || !passed(s.client.cfg.Now(), kept.refreshAt) {
+		return
+	}
+	kept.use() // so that it is tried again when this fails
 	s.refreshLocked()
 }
 

@@ -12,9 +12,9 @@ import (
 )
 
 // Transport returns a RoundTripper that puts a token on each request to the configured origin and sends it with base;
-// nil means [http.DefaultTransport]. A request to another origin, as after a redirect, goes without a token. A request
-// that has a Token or Authorization header already is refused, and so is every request when neither Origin nor Resource
-// says where tokens may go.
+// nil means [http.DefaultTransport]. A request to another origin, as after a redirect, or with another Host goes without
+// a token; one that comes back has one again. A request that has a Token or Authorization header already is refused, and
+// so is every request when neither Origin nor Resource says where tokens may go.
 //
 // When the answer is 401 with the error invalid_token (RFC 6750 §3.1), that very token is dropped, and the request sent
 // once more with another one if it has no body or its GetBody gives it again. It is safe for concurrent use.
@@ -43,7 +43,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	case t.source.origin == "":
 		closeBody(req)
 		return nil, errNoOrigin
-	case origin(req.URL) != t.source.origin:
+	case !t.isOurs(req):
 		return t.base.RoundTrip(req)
 	case hasToken(req.Header):
 		closeBody(req)
@@ -114,6 +114,21 @@ func replay(req *http.Request) (io.ReadCloser, bool) {
 	}
 	body, err := req.GetBody()
 	return body, err == nil && body != nil
+}
+
+// isOurs reports whether a request goes to the configured origin, by its address and by the Host that it names.
+func (t *transport) isOurs(req *http.Request) bool {
+	if origin(req.URL) != t.source.origin {
+		return false
+	}
+	return req.Host == "" || req.Host == req.URL.Host || origin(&url.URL{Scheme: req.URL.Scheme, Host: req.Host}) == t.source.origin
+}
+
+// CloseIdleConnections is for [http.Client.CloseIdleConnections].
+func (t *transport) CloseIdleConnections() {
+	if closer, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		closer.CloseIdleConnections()
+	}
 }
 
 // hasToken reports whether h carries a token. Names that somebody wrote into the map by hand may be in any letter case,
