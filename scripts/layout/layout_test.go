@@ -55,10 +55,10 @@ func TestCheck(t *testing.T) {
 		{"config imports keys", "issuer/internal/config/x.go", importing(ours + "keys"),
 			"issuer/internal/config/x.go imports example.com/signet/keys: issuer/internal/config may import nothing of ours"},
 		{"client imports the resource server", "client/e2e_test.go", importing(ours + "resource/verify"),
-			"client/e2e_test.go imports example.com/signet/resource/verify: client may import client/tokens, keys, keys/remote"},
+			"client/e2e_test.go imports example.com/signet/resource/verify: client may import client/internal/*, client/tokens, keys, keys/remote"},
 		{"a test imports another wing's kit", "client/x_test.go", importing(ours + "resource/verify/verifytest"),
 			"client/x_test.go imports example.com/signet/resource/verify/verifytest: " +
-				"client may import client/tokens, keys, keys/remote"},
+				"client may import client/internal/*, client/tokens, keys, keys/remote"},
 		{"a test imports more than its room may", "keys/x_test.go", importing(ours + "keys/remote"),
 			"keys/x_test.go imports example.com/signet/keys/remote: keys may import nothing of ours"},
 		{"a name that begins like a room", "resource/verify/x.go", importing(ours + "keys2"),
