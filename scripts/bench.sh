@@ -22,12 +22,12 @@ END
 }
 
 # The packages with benchmarks, as folders. The last is of the module in scripts/bench.
-packages='keys issuer/internal/oauth issuer/internal/server scripts/bench/verifying'
+packages='keys issuer/internal/oauth issuer/internal/server client/tokens scripts/bench/verifying'
 # The benchmarks, as a regular expression, that also run on two cores.
-on_cores='^BenchmarkSeenBefore$'
+on_cores='^Benchmark(SeenBefore|TokenShared)$'
 # The modules that are compared.
 modules='github.com/coreos/go-oidc/v3 github.com/golang-jwt/jwt/v5 github.com/MicahParks/keyfunc/v3
-	github.com/auth0/go-jwt-middleware/v3 github.com/lestrrat-go/jwx/v2'
+	github.com/auth0/go-jwt-middleware/v3 github.com/lestrrat-go/jwx/v2 golang.org/x/oauth2'
 rounds=
 mode=benchmarks
 write=

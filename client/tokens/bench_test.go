@@ -51,19 +51,26 @@ func (b *bare) Token() *oauth2.Token {
 	return token
 }
 
-// BenchmarkToken is a call with the token at hand, which is nearly every call, beside x/oauth2 and the bare work. Run it
-// with -cpu 1,2 to see whether two processors hinder one another.
-func BenchmarkToken(b *testing.B) {
-	source, other, least := benchSource(b), reuse(), newBare()
+// contender is one of those that hand out a token.
+type contender struct {
+	name string
+	call func() bool
+}
+
+func contenders(tb testing.TB) []contender {
+	tb.Helper()
+	source, other, least := benchSource(tb), reuse(), newBare()
 	ctx := context.Background()
-	for _, bench := range []struct {
-		name string
-		call func() bool
-	}{
+	return []contender{
 		{"signet", func() bool { _, err := source.Token(ctx); return err == nil }},
-		{"oauth2", func() bool { _, err := other.Token(); return err == nil }},
 		{"bare", func() bool { return least.Token() != nil }},
-	} {
+		{"oauth2", func() bool { _, err := other.Token(); return err == nil }},
+	}
+}
+
+// BenchmarkToken is a call with the token at hand, which is nearly every call, beside x/oauth2 and the bare work.
+func BenchmarkToken(b *testing.B) {
+	for _, bench := range contenders(b) {
 		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -72,7 +79,13 @@ func BenchmarkToken(b *testing.B) {
 				}
 			}
 		})
-		b.Run(bench.name+"/parallel", func(b *testing.B) {
+	}
+}
+
+// BenchmarkTokenShared is the same from as many goroutines as there are processors: they must not hinder one another.
+func BenchmarkTokenShared(b *testing.B) {
+	for _, bench := range contenders(b) {
+		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
@@ -108,8 +121,8 @@ func BenchmarkTransport(b *testing.B) {
 		transport http.RoundTripper
 	}{
 		{"signet", benchSource(b).Transport(discard{})},
-		{"oauth2", &oauth2.Transport{Source: reuse(), Base: discard{}}},
 		{"bare", setHeader{discard{}}},
+		{"oauth2", &oauth2.Transport{Source: reuse(), Base: discard{}}},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "https://orders.example.com/orders", nil)

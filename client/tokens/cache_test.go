@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -246,17 +247,21 @@ func TestIssuerHangsAndCallerWaits(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		hang func(*issuer, http.HandlerFunc)
-		asks int // attempts until the flight has to end
+		at   []time.Duration // attempts until the flight has to end
 	}{
-		{"token endpoint", (*issuer).Answer, 2},   // 10 s each
-		{"metadata", (*issuer).AnswerMetadata, 3}, // 5 s each
+		{"token endpoint", (*issuer).Answer, []time.Duration{0, 10_150 * ms}},               // 10 s each
+		{"metadata", (*issuer).AnswerMetadata, []time.Duration{0, 5_150 * ms, 10_450 * ms}}, // 5 s each
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				i, cfg := newIssuerInMemory()
-				test.hang(i, hang)
 				began := time.Now()
+				var at []time.Duration
+				test.hang(i, func(w http.ResponseWriter, r *http.Request) {
+					at = append(at, time.Since(began))
+					hang(w, r)
+				})
 				_, err := newSource(t, cfg).Token(t.Context())
 				if !errors.Is(err, tokens.ErrUnreachable) {
 					t.Errorf("got %v, want %v", err, tokens.ErrUnreachable)
@@ -264,8 +269,8 @@ func TestIssuerHangsAndCallerWaits(t *testing.T) {
 				if took := time.Since(began); took < 5*time.Second || took > 20*time.Second {
 					t.Errorf("took %v, a flight takes at most 20 s", took)
 				}
-				if asked := max(len(i.Requests()), i.MetadataAsked()); asked != test.asks {
-					t.Errorf("%d attempts, want %d", asked, test.asks)
+				if !slices.Equal(at, test.at) {
+					t.Errorf("attempts after %v, want %v", at, test.at)
 				}
 			})
 		})

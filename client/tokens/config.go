@@ -97,13 +97,13 @@ func (cfg Config) check() error {
 }
 
 // check reports what is wrong with the scope, and returns the origin that tokens may be sent to.
-func (t Target) check() (origin string, err error) {
+func (t Target) check() (origin, error) {
 	for _, value := range t.Scope {
 		if value == "" || strings.ContainsFunc(value, isNotScope) {
-			return "", fmt.Errorf("tokens: %.200q is no scope value", value)
+			return origin{}, fmt.Errorf("tokens: %.200q is no scope value", value)
 		}
 	}
-	return originOf(t)
+	return t.origin()
 }
 
 // isNotScope reports whether r cannot stand in a scope value (RFC 6749 §3.3).

@@ -197,15 +197,20 @@ func readCredential(path string, forbidden os.FileMode) (string, error) {
 		return "", err
 	} else if !info.Mode().IsRegular() { // opening a pipe or a device might not return
 		return "", errors.New("not a regular file")
-	} else if info.Mode().Perm()&forbidden != 0 {
-		return "", keys.WithHint(fmt.Errorf("%w: mode is %04o", keys.ErrLooseMode, info.Mode().Perm()),
-			"if nobody has read it: chmod 600 "+path+" (otherwise have a new one made)")
 	}
 	file, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
+	info, err := file.Stat() // of what was opened, which nobody can swap
+	if err != nil {
+		return "", err
+	}
+	if mode := info.Mode().Perm(); mode&forbidden != 0 {
+		return "", keys.WithHint(fmt.Errorf("%w: mode is %04o", keys.ErrLooseMode, mode),
+			"if nobody has read it: chmod 600 "+path+" (otherwise have a new one made)")
+	}
 	text, err := io.ReadAll(io.LimitReader(file, maxCredential+1))
 	if err != nil {
 		return "", err

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -309,5 +310,28 @@ func TestAssertionFile(t *testing.T) {
 				t.Errorf("client_id %q, want %q", form["client_id"], test.clientID)
 			}
 		})
+	}
+}
+
+// A wrong file, such as a disk image, is not read to its end to find that out. Not parallel: it looks at all memory.
+func TestHugeFileIsNotRead(t *testing.T) {
+	const size, most = 1 << 28, 1 << 26
+	i := newIssuer(t)
+	path := filepath.Join(t.TempDir(), "credential")
+	writeFile(t, path, "SECRET", 0o600)
+	if err := os.Truncate(path, size); err != nil { // takes no room on the disk
+		t.Fatal(err)
+	}
+	for _, credential := range fileCredentials {
+		cfg := config(t, i)
+		cfg.Credential = credential.make(path)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := newSource(t, cfg).Token(t.Context())
+		runtime.ReadMemStats(&after)
+		checkUnusable(t, i, err, path, "longer than 16384 octets")
+		if took := after.TotalAlloc - before.TotalAlloc; took > most {
+			t.Errorf("%s: %d octets of memory for it", credential.name, took)
+		}
 	}
 }

@@ -112,6 +112,8 @@ func (s *slot) obtain(ctx context.Context) (*held, error) {
 	switch {
 	case errors.Is(err, ErrCredential):
 		return nil, err
+	case errors.Is(err, context.DeadlineExceeded): // ours: the caller's is to be told from it
+		return nil, fmt.Errorf("obtaining a token from %s: %w: no answer in time", cfg.Issuer, ErrUnreachable)
 	case err != nil:
 		return nil, fmt.Errorf("obtaining a token from %s: %w", cfg.Issuer, err)
 	}
@@ -121,5 +123,8 @@ func (s *slot) obtain(ctx context.Context) (*held, error) {
 	}
 	life := time.Duration(answer.ExpiresIn) * time.Second
 	token.Expires = asked.Add(life).Round(0)
+	if passed(cfg.Now(), asked.Add(life)) {
+		return nil, fmt.Errorf("obtaining a token from %s: %w: it took longer than the token lives", cfg.Issuer, ErrAnswer)
+	}
 	return s.hold(token, asked, life), nil
 }

@@ -174,11 +174,13 @@ func TestLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i, cfg := newIssuerInMemory()
 		i.Answer(inTurn(cut, later(503, "90"), answer(401, `{"error":"invalid_client","error_description":"who?\n"}`),
-			grant("SECRET", 100), grant("SECRET", 100)))
+			grant("SECRET", 100), grant("SECRET", 100), later(429, ""), grant("SECRET", 100)))
 		var log bytes.Buffer
 		cfg.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
 		source := newSource(t, cfg)
 		poll(t, source, 100*time.Second)
+		wantToken(t, source, "SECRET")
+		time.Sleep(90 * time.Second)
 		wantToken(t, source, "SECRET")
 		time.Sleep(90 * time.Second)
 		wantToken(t, source, "SECRET")
@@ -190,6 +192,8 @@ func TestLog(t *testing.T) {
 			`level=WARN msg="no token" ` + who + ` ` + cause + `unreachable: status 503" attempt=2 retry_in=1m30s`,
 			`level=WARN msg="no token" ` + who + ` ` + cause + `refused: \"invalid_client\": \"who?\\n\"" attempt=3 retry_in=600ms`,
 			`level=INFO msg="tokens again" ` + who + ` attempt=4`,
+			`level=WARN msg="no token" ` + who + ` ` + cause + `unreachable: status 429" attempt=1 retry_in=150ms`,
+			`level=INFO msg="tokens again" ` + who + ` attempt=2`,
 		}
 		if diff := cmp.Diff(want, strings.Split(strings.TrimSpace(log.String()), "\n")); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)

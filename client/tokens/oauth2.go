@@ -8,7 +8,9 @@ import (
 )
 
 // TokenSource returns s for code that wants an [oauth2.TokenSource], whose Token has no context of its own: ctx is that
-// of every call. What it returns prints the token when it is printed, unlike [Token].
+// of every call. What it returns prints the token when it is printed, unlike [Token]. Whoever keeps its tokens, as
+// [oauth2.ReuseTokenSource] and [oauth2.NewClient] do, sends one until it expires, and for ever when the issuer does not
+// say when that is; [Source.Invalidate] does not reach it.
 func (s *Source) TokenSource(ctx context.Context) oauth2.TokenSource { return tokenSource{s, ctx} }
 
 type tokenSource struct {

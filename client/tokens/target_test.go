@@ -42,8 +42,9 @@ func TestFor(t *testing.T) {
 		{"nothing", tokens.Target{}, false},
 		{"another resource", tokens.Target{Resource: bills, Scope: scope("read", "write")}, false},
 		{"a slash more", tokens.Target{Resource: orders + "/", Scope: scope("read", "write")}, false},
-		{"scope as part of the resource", tokens.Target{Resource: orders + "\nread write"}, false},
-		{"scope as part of the resource, with a line break", tokens.Target{Resource: orders + "\nread write\n"}, false},
+		{"scope at the end of the resource", tokens.Target{Resource: orders + "read write"}, false},
+		{"scope as part of the resource, after a line break", tokens.Target{Resource: orders + "\nread write"}, false},
+		{"scope as part of the resource, between line breaks", tokens.Target{Resource: orders + "\nread write\n"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

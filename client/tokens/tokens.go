@@ -36,7 +36,7 @@ var (
 type Source struct {
 	client *client
 	slot   *slot
-	origin string // where its tokens may be sent; empty: nowhere
+	origin origin // where its tokens may be sent
 }
 
 // New returns a source. It asks the issuer nothing yet. The error says what is wrong with cfg.

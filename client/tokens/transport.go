@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"example.com/signet/keys/remote"
 )
 
 // Transport returns a RoundTripper that puts a token on each request to the configured origin and sends it with base;
@@ -40,7 +38,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case req.URL == nil || req.Header == nil: // no request: base has the words for it
 		return t.base.RoundTrip(req)
-	case t.source.origin == "":
+	case t.source.origin == origin{}:
 		closeBody(req)
 		return nil, errNoOrigin
 	case !t.isOurs(req):
@@ -118,10 +116,10 @@ func replay(req *http.Request) (io.ReadCloser, bool) {
 
 // isOurs reports whether a request goes to the configured origin, by its address and by the Host that it names.
 func (t *transport) isOurs(req *http.Request) bool {
-	if origin(req.URL) != t.source.origin {
+	if originOf(req.URL) != t.source.origin {
 		return false
 	}
-	return req.Host == "" || req.Host == req.URL.Host || origin(&url.URL{Scheme: req.URL.Scheme, Host: req.Host}) == t.source.origin
+	return req.Host == "" || req.Host == req.URL.Host || originOf(&url.URL{Scheme: req.URL.Scheme, Host: req.Host}) == t.source.origin
 }
 
 // CloseIdleConnections is for [http.Client.CloseIdleConnections].
@@ -135,8 +133,15 @@ func (t *transport) CloseIdleConnections() {
 // and go out as they are.
 func hasToken(h http.Header) bool {
 	for name := range h {
-		if strings.EqualFold(name, "Token") || strings.EqualFold(name, "Authorization") {
-			return true
+		switch len(name) { // most names are of another length
+		case len("Token"):
+			if strings.EqualFold(name, "Token") {
+				return true
+			}
+		case len("Authorization"):
+			if strings.EqualFold(name, "Authorization") {
+				return true
+			}
 		}
 	}
 	return false
@@ -151,34 +156,4 @@ func closeBody(req *http.Request) {
 	if req.Body != nil {
 		_ = req.Body.Close()
 	}
-}
-
-// originOf returns where tokens may be sent, or nothing when the target does not say. A resource need not be an address: it is
-// a name for the issuer, such as urn:example:orders (RFC 8707 §2).
-func originOf(target Target) (string, error) {
-	address := target.Origin
-	if address == "" {
-		address = target.Resource
-	}
-	err := remote.CheckURL(address)
-	switch {
-	case err != nil && target.Origin != "":
-		return "", fmt.Errorf("tokens: origin: %w", err)
-	case err != nil:
-		return "", nil
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		return "", fmt.Errorf("tokens: origin: %w", err)
-	}
-	return origin(u), nil
-}
-
-// origin is scheme, host and port as RFC 6454 §4 compares them.
-func origin(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
