@@ -118,6 +118,9 @@ func newStage(t *testing.T, upstream string, o options) *stage {
 		if text := s.log.String(); strings.Contains(text, tokenPrefix) || strings.Contains(text, "s3cret") {
 			t.Errorf("a token or a secret is in the log: %s", text)
 		}
+		if text := s.log.String(); strings.Contains(text, "panic") {
+			t.Errorf("it panicked: %s", text)
+		}
 	})
 	return s
 }
@@ -286,6 +289,17 @@ func saying(t *testing.T, answer string) string {
 		readHead(in)
 		_, _ = io.WriteString(conn, answer)
 	})
+}
+
+// nobody is an address where nobody listens.
+func nobody(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+	return "http://" + listener.Addr().String()
 }
 
 // buffer is a [bytes.Buffer] that goroutines may share.

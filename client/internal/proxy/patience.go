@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,17 +11,18 @@ import (
 type patient struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	body    *patientBody // nil when the request has none
 }
 
 // patiently lets each read of the request's body and each write of the answer take patience: the server's own timeouts
 // are for whole requests, and would cut a stream.
 func patiently(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
-	p := &patient{w, http.NewResponseController(w)}
-	_ = p.control.EnableFullDuplex() // otherwise the server would take the rest of the body when the answer begins
+	p := &patient{ResponseWriter: w, control: http.NewResponseController(w)}
 	if r.ContentLength == 0 {
 		p.doNotHurry()
 	} else {
-		r.Body = &patientBody{r.Body, p}
+		p.body = &patientBody{ReadCloser: r.Body, p: p}
+		r.Body = p.body
 	}
 	return p
 }
@@ -30,6 +32,9 @@ func (p *patient) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
 func (p *patient) WriteHeader(status int) {
 	_ = p.control.SetWriteDeadline(time.Now().Add(patience))
+	if status >= http.StatusOK && p.body != nil && !p.body.ended.Load() {
+		p.Header().Set("Connection", "close") // otherwise the server would take the rest of the body before it answers
+	}
 	p.ResponseWriter.WriteHeader(status)
 }
 
@@ -44,13 +49,15 @@ func (p *patient) doNotHurry() { _ = p.control.SetReadDeadline(time.Time{}) }
 
 type patientBody struct {
 	io.ReadCloser
-	p *patient
+	p     *patient
+	ended atomic.Bool
 }
 
 func (b *patientBody) Read(data []byte) (int, error) {
 	_ = b.p.control.SetReadDeadline(time.Now().Add(patience))
 	n, err := b.ReadCloser.Read(data)
 	if err == io.EOF {
+		b.ended.Store(true)
 		b.p.doNotHurry()
 	}
 	return n, err

@@ -51,6 +51,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this is no forward proxy", http.StatusMethodNotAllowed)
 		return
 	}
+	r = r.WithContext(r.Context()) // a copy: the server asks its own body how to close the connection after an early answer
 	p.reverse.ServeHTTP(patiently(w, r), r)
 }
 
