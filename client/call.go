@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -54,6 +56,9 @@ func call(cmd *cobra.Command, s *settings, r request) error {
 	if err := remote.CheckURL(r.address); err != nil {
 		return usage(err, "tokens are sent over https, or to loopback")
 	}
+	if r.data == "@-" && s.provesByStdin() {
+		return usage(errors.New("standard input cannot be both the body and what proves who we are"), "put one of them into a file")
+	}
 	req, err := r.build(cmd)
 	if err != nil {
 		return err
@@ -72,7 +77,12 @@ func call(cmd *cobra.Command, s *settings, r request) error {
 	if resp.StatusCode >= http.StatusBadRequest {
 		return refusedCall(resp)
 	}
-	if _, err := io.Copy(cmd.OutOrStdout(), resp.Body); err != nil {
+	_, err = io.Copy(cmd.OutOrStdout(), resp.Body)
+	var writing *fs.PathError
+	switch {
+	case errors.As(err, &writing):
+		return fmt.Errorf("printing the answer: %w", err)
+	case err != nil:
 		return fmt.Errorf("reading the answer: %w", err)
 	}
 	return nil
@@ -90,6 +100,9 @@ func (r request) build(cmd *cobra.Command) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(cmd.Context(), method, r.address, bytes.NewReader(body))
 	if err != nil {
 		return nil, usage(err, "")
+	}
+	if strings.ContainsFunc(r.contentType, unicode.IsControl) {
+		return nil, usage(fmt.Errorf("--content-type %.200q has a control character", r.contentType), "")
 	}
 	if r.data != "" {
 		req.Header.Set("Content-Type", r.contentType)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -50,6 +51,8 @@ func explain(err error) *failure {
 	var f *failure
 	var refused *tokens.RefusedError
 	switch {
+	case errors.Is(err, context.Canceled): // by Ctrl-C or a signal: nothing that anybody does not know
+		return &failure{errors.New("interrupted"), exitFailure, ""}
 	case errors.As(err, &f):
 		if f.hint == "" {
 			return &failure{f.error, f.code, hintOf(f.error)}

@@ -14,13 +14,21 @@ import (
 // linker from leaving out what is not used, and the program a quarter larger.
 func showExamplesFirst(root *cobra.Command) {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })
-	root.InitDefaultHelpCmd()
-	for _, cmd := range root.Commands() {
-		if cmd.Name() == "help" {
-			cmd.Short = "Print the help of a command"
-			cmd.Example = "  go run ./client help token"
-			cmd.Long = ""
-		}
+	root.SetHelpCommand(helpCommand())
+}
+
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Print the help of a command",
+		Example: "  go run ./client help token",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usage(fmt.Errorf("no command %.200q", strings.Join(args, " ")), "client help lists the commands")
+			}
+			return target.Help()
+		},
 	}
 }
 

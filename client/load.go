@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,12 +23,27 @@ const (
 // names. The error names every value that is wrong, and where it came from.
 func load(cmd *cobra.Command, getenv func(string) string) error {
 	flags := cmd.Flags()
-	problems := []error{fromEnvironment(flags, getenv)}
+	problems := []error{fromEnvironment(flags, getenv, skipped(flags))}
 	if path, err := flags.GetString(fileFlag); err == nil && path != "" {
-		l := fileLoader{flags: flags, known: allFlags(cmd.Root()), path: path, lines: make(map[string]int)}
+		l := fileLoader{flags: flags, known: allFlags(cmd.Root()), skip: skipped(flags), path: path, lines: make(map[string]int)}
 		problems = append(problems, l.load())
 	}
 	return errors.Join(problems...)
+}
+
+// proofs are ways of proving who we are, of which one is used.
+var proofs = []string{"key", "secret-file", "assertion-file"}
+
+// skipped are the flags that the next place to look at cannot set: those that are no settings but of one call, and all
+// proofs when there is one already, from a place that wins over it.
+func skipped(flags *pflag.FlagSet) map[string]bool {
+	skip := map[string]bool{"help": true, "output": true}
+	if slices.ContainsFunc(proofs, flags.Changed) {
+		for _, name := range proofs {
+			skip[name] = true
+		}
+	}
+	return skip
 }
 
 // allFlags are the names of the flags of all commands: one file serves them all.
@@ -41,12 +57,12 @@ func allFlags(root *cobra.Command) map[string]bool {
 }
 
 // fromEnvironment sets flags from variables. Empty ones count as not set.
-func fromEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
+func fromEnvironment(flags *pflag.FlagSet, getenv func(string) string, skip map[string]bool) error {
 	var problems []error
 	flags.VisitAll(func(flag *pflag.Flag) {
 		name := "SIGNET_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 		value := getenv(name)
-		if flag.Changed || value == "" || flag.Name == "help" {
+		if flag.Changed || value == "" || skip[flag.Name] {
 			return
 		}
 		if err := flags.Set(flag.Name, value); err != nil {
@@ -73,6 +89,7 @@ func readSettings(path string) ([]byte, error) {
 type fileLoader struct {
 	flags    *pflag.FlagSet
 	known    map[string]bool // the flags of all commands
+	skip     map[string]bool
 	path     string
 	lines    map[string]int // of each setting found, to name the first when it comes twice
 	problems []error
@@ -117,11 +134,11 @@ func (l *fileLoader) set(key, value *yaml.Node) {
 	switch {
 	case l.lines[name] != 0:
 		l.problem(key.Line, "%q is set already, at line %d", key.Value, l.lines[name])
-	case strings.Contains(key.Value, "-") || name == fileFlag || name == "help" || !l.known[name]:
+	case strings.Contains(key.Value, "-") || name == fileFlag || name == "help" || name == "output" || !l.known[name]:
 		l.problem(key.Line, "unknown setting %q", key.Value)
 	case value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null":
 		l.problem(value.Line, "%q takes one value", key.Value)
-	case flag != nil && !flag.Changed:
+	case flag != nil && !flag.Changed && !l.skip[name]:
 		if err := l.flags.Set(name, value.Value); err != nil {
 			l.problem(value.Line, "%w", err)
 		}

@@ -58,12 +58,12 @@ func parseUpstream(address string) (*url.URL, error) {
 	if address == "" {
 		return nil, usage(fmt.Errorf("no --upstream"), hint)
 	}
-	if err := remote.CheckIssuer(address); err != nil { // as strict: no query either
+	if err := remote.CheckURL(address); err != nil {
 		return nil, usage(fmt.Errorf("--upstream: %w", err), "tokens are sent over https, or to loopback")
 	}
 	target, err := url.Parse(address)
-	if err != nil {
-		return nil, usage(fmt.Errorf("--upstream: %w", err), hint)
+	if err != nil || target.RawQuery != "" || target.ForceQuery {
+		return nil, usage(fmt.Errorf("--upstream %.200q has a query", address), hint)
 	}
 	return target, nil
 }

@@ -13,8 +13,8 @@ func rootCommand(getenv func(string) string) *cobra.Command {
 		Use:   "client",
 		Short: "Obtain an access token and call the resource server with it",
 		Long: "Obtain an access token and call the resource server with it.\n\n" +
-			"Every flag is also an environment variable, --client-id is SIGNET_CLIENT_ID, and a line of the file that\n" +
-			"--config names: client_id. A flag wins over the environment, the environment over the file.",
+			"Every flag but --output is also an environment variable, --client-id is SIGNET_CLIENT_ID, and a line of the file\n" +
+			"that --config names: client_id. A flag wins over the environment, the environment over the file.",
 		Example: "  go run ./client\n" +
 			"  go run ./client call http://127.0.0.1:9000/whoami\n" +
 			"  go run ./client token | go run ./client inspect -\n" +
@@ -30,6 +30,7 @@ func rootCommand(getenv func(string) string) *cobra.Command {
 		},
 	}
 	s.bind(cmd.PersistentFlags())
+	_ = cmd.RegisterFlagCompletionFunc("header", cobra.FixedCompletions([]string{"token", "authorization"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err, seeFlags) })
 	cmd.Args = arguments(0, 0)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return call(cmd, &s, request{address: s.url}) }

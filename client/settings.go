@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -103,8 +104,8 @@ func (s *settings) sourceWithLog(cmd *cobra.Command, url string, log *slog.Logge
 // credential returns the one way of proving who we are that is configured.
 func (s *settings) credential(stdin io.Reader) (tokens.Credential, error) {
 	var given []string
-	for _, name := range []string{"key", "secret-file", "assertion-file"} {
-		if s.flags.Changed(name) {
+	for _, name := range proofs {
+		if s.flags.Changed(name) && s.flags.Lookup(name).Value.String() != "" {
 			given = append(given, "--"+name)
 		}
 	}
@@ -123,7 +124,7 @@ func (s *settings) credential(stdin io.Reader) (tokens.Credential, error) {
 	}
 	key, err := s.readKey(stdin)
 	if err != nil {
-		return nil, &failure{fmt.Errorf("reading the client's key: %w", err), exitUsage, keyHint(err)}
+		return nil, &failure{fmt.Errorf("reading the client's key: %w", err), exitUsage, s.keyHint(err)}
 	}
 	return tokens.PrivateKey(key), nil
 }
@@ -139,6 +140,9 @@ func (s *settings) readKey(stdin io.Reader) (*keys.PrivateKey, error) {
 	return keys.ParseClientKey(text)
 }
 
+// provesByStdin reports whether standard input is taken up by what proves who we are.
+func (s *settings) provesByStdin() bool { return s.key == "-" || s.secretFile == "-" }
+
 // readStdin reads a key or a secret. A longer text is neither.
 func readStdin(stdin io.Reader) ([]byte, error) {
 	const most = 64 << 10
@@ -152,8 +156,8 @@ func readStdin(stdin io.Reader) ([]byte, error) {
 	return text, nil
 }
 
-func keyHint(err error) string {
-	if hint := hintOf(err); hint != "" {
+func (s *settings) keyHint(err error) string {
+	if hint := hintOf(err); hint != "" || s.key == "-" {
 		return hint
 	}
 	return "make it: scripts/genkeys.sh (or name another with --key)"
@@ -161,8 +165,12 @@ func keyHint(err error) string {
 
 // keepTokens makes cfg begin with the token that is kept, and keep those that come. What cannot be kept is only said.
 func (s *settings) keepTokens(cmd *cobra.Command, cfg *tokens.Config) error {
-	if s.tokenCache == "" {
+	switch {
+	case s.tokenCache == "":
 		return nil
+	case cfg.ClientID == "":
+		return usage(errors.New("--token-cache needs --client-id: tokens of different clients must not be taken for one another"),
+			"name the client that the assertion is for with --client-id")
 	}
 	dir := tokencache.Dir(s.tokenCache)
 	key := tokencache.Key{Issuer: cfg.Issuer, ClientID: cfg.ClientID, Resource: cfg.Resource, Scope: strings.Join(cfg.Scope, " ")}

@@ -20,6 +20,7 @@ type client struct {
 	mu      sync.Mutex
 	slots   map[string]*slot // guarded by mu
 	closed  bool             // guarded by mu
+	busy    rest             // guarded by mu; what the issuer has asked for
 	running sync.WaitGroup   // flights, and timers that are set; added to under mu while not closed
 }
 
@@ -31,6 +32,7 @@ func newClient(cfg Config) *client {
 		asks = &http.Client{}
 		if usual, ok := http.DefaultTransport.(*http.Transport); ok {
 			c.own = usual.Clone()
+			closeWith(c.ctx, c.own)
 			asks.Transport = c.own
 		}
 	}

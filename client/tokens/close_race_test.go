@@ -134,7 +134,7 @@ func TestCloseDuringFlight(t *testing.T) {
 		answer http.HandlerFunc
 		hook   time.Duration // how long the hook takes
 		closed time.Duration // when it is
-		ends   time.Duration // when that is known
+		ends   time.Duration // when Close returns
 	}{
 		{"issuer hangs", hang, 0, time.Second, time.Second},
 		{"pause before another attempt", later(503, "2"), 0, time.Second, time.Second},
@@ -152,7 +152,7 @@ func TestCloseDuringFlight(t *testing.T) {
 				for range 10 {
 					callers.Go(func() {
 						token, err := source.Token(t.Context())
-						if err != tokens.ErrClosed || token != (tokens.Token{}) || time.Since(began) != test.ends {
+						if err != tokens.ErrClosed || token != (tokens.Token{}) || time.Since(began) != test.closed {
 							t.Errorf("got %v and %v after %v, want exactly %v", token, err, time.Since(began), tokens.ErrClosed)
 						}
 					})

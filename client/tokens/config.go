@@ -22,22 +22,32 @@ type Config struct {
 	TokenEndpoint string
 	ClientID      string     // as it is registered with the issuer
 	Credential    Credential // proves it: [PrivateKey], [Secret], [SecretFile] or [AssertionFile]
+	// SecretInForm sends a secret in the form (client_secret_post) whatever the metadata say; without it by HTTP Basic,
+	// unless the metadata list the form alone.
+	SecretInForm bool
 
 	Resource string   // which resource the token is for (RFC 8707); empty: the client's default
 	Scope    []string // what to ask for; empty: the client's default
 	Origin   string   // scheme://host that [Source.Transport] sends tokens to; empty: that of Resource, if it has one
 	Header   Header   // zero: Token
 
+	// Params are further parameters of the token request, such as audience for an issuer that does not know resource.
+	Params map[string]string
+
 	// Initial is a token of before, such as one from a file, that is handed out as if it had just been obtained.
 	Initial Token
 
-	HTTPClient *http.Client     // asks the issuer; nil: one of the source's own. Redirects are not followed
+	// HTTPClient asks the issuer; nil is one of the source's own, which Close ends. A redirect of the token endpoint is not
+	// followed, one of the metadata only to the same origin.
+	HTTPClient *http.Client
 	Log        *slog.Logger     // told when the issuer fails and when it is back; nil is silence
 	Now        func() time.Time // the clock; nil is [time.Now]. Waiting and timers are the machine's own
 	Random     func() float64   // from 0 to below 1, spreads refreshes and retries; nil is [rand.Float64]
 
 	// OnExchange, when not nil, is called after each attempt to obtain a token, before anybody gets it; for one target
-	// never twice at once. It must be quick, and must not call the source.
+	// never twice at once. Like Log, Now, Random, Credential and HTTPClient it is called from goroutines of the source, for
+	// several targets at once: all of them must be safe for that, must not panic and must not call the source. It and Log
+	// must be quick, for nobody gets the token before they return.
 	OnExchange func(Exchange)
 }
 
@@ -93,7 +103,18 @@ func (cfg Config) check() error {
 	if strings.ContainsFunc(cfg.ClientID, func(r rune) bool { return r < ' ' || r > '~' }) { // RFC 6749 §A.1
 		return fmt.Errorf("tokens: %.200q is no client id", cfg.ClientID)
 	}
+	for name := range cfg.Params {
+		if _, isOurs := ownParams[name]; isOurs {
+			return fmt.Errorf("tokens: parameter %.200q is not for Params", name)
+		}
+	}
 	return nil
+}
+
+// ownParams are the parameters that other fields set.
+var ownParams = map[string]struct{}{
+	"": {}, "grant_type": {}, "resource": {}, "scope": {}, "client_id": {}, "client_secret": {}, "client_assertion": {},
+	"client_assertion_type": {},
 }
 
 // check reports what is wrong with the scope, and returns the origin that tokens may be sent to.

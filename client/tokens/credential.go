@@ -152,7 +152,7 @@ func (c clientSecret) check(clientID string) error {
 func (c clientSecret) prove(p *proof) error {
 	const basic, post = "client_secret_basic", "client_secret_post"
 	p.secrets = append(p.secrets, *c.value, url.QueryEscape(*c.value))
-	if slices.Contains(p.methods, post) && !slices.Contains(p.methods, basic) {
+	if p.cfg.SecretInForm || (slices.Contains(p.methods, post) && !slices.Contains(p.methods, basic)) {
 		p.form.Set("client_id", p.cfg.ClientID)
 		p.form.Set("client_secret", *c.value)
 		return nil
@@ -164,7 +164,8 @@ func (c clientSecret) prove(p *proof) error {
 }
 
 // SecretFile is [Secret] with the secret in a file, which is read for each request, so that it can be replaced while
-// the program runs. A line break at its end does not count. A file that everybody on the machine may read is refused.
+// the program runs. A line break at its end does not count. A file that everybody on the machine may read is refused; a
+// volume of Kubernetes secrets needs defaultMode: 0440 or less.
 func SecretFile(path string) Credential { return secretFile{path} }
 
 type secretFile struct{ path string }

@@ -24,6 +24,9 @@ func (s *slot) form() url.Values {
 	if s.scope != "" {
 		form.Set("scope", s.scope)
 	}
+	for name, value := range s.client.cfg.Params {
+		form.Set(name, value)
+	}
 	return form
 }
 
@@ -33,34 +36,71 @@ type endpoint struct {
 	issuer     string
 	configured string
 	client     *http.Client
-	found      atomic.Pointer[remote.Metadata]
+	found      atomic.Pointer[found]
 }
 
+// found are metadata and when they were found.
+type found struct {
+	remote.Metadata
+	at time.Time
+}
+
+// recheckAfter is how old metadata are at least when a refusal makes them doubtful: the endpoint that they name may be
+// that of an instance which nobody uses any more.
+const recheckAfter = 5 * time.Minute
+
 // exchange asks for a token. No error has anything in it of what was sent to prove who asks.
-func (e *endpoint) exchange(ctx context.Context, cfg *Config, form url.Values, now time.Time) (granted, error) {
-	place, err := e.find(ctx)
+func (e *endpoint) exchange(ctx context.Context, s *slot, now time.Time) (granted, error) {
+	place, err := e.find(ctx, now)
 	if err != nil {
 		return granted{}, err
 	}
-	p := &proof{cfg: cfg, now: now, methods: place.AuthMethods, form: form, header: make(http.Header)}
-	if err := cfg.Credential.prove(p); err != nil {
+	p := &proof{cfg: &s.client.cfg, now: now, methods: place.AuthMethods, form: s.form(), header: make(http.Header)}
+	if err := s.prove(ctx, p); err != nil {
 		return granted{}, err
 	}
 	answer, err := e.post(ctx, place.TokenEndpoint, p)
-	var busy *busyError
-	if err != nil && !errors.Is(err, ErrRefused) && !errors.As(err, &busy) {
-		e.found.Store(nil) // it may have moved
-	}
+	e.doubt(err, now)
 	return answer, scrub(err, p.secrets...)
 }
 
+// doubt forgets the metadata after an error by which the endpoint may have moved: no answer, none of a token endpoint, or
+// a refusal when they are old.
+func (e *endpoint) doubt(err error, now time.Time) {
+	var busy *busyError
+	known := e.found.Load()
+	isAnswer := errors.Is(err, ErrRefused) || errors.As(err, &busy)
+	if err != nil && known != nil && (!isAnswer || now.Sub(known.at) > recheckAfter) {
+		e.found.Store(nil)
+	}
+}
+
+// prove asks the credential, which may be a key in hardware or a file on a network, and waits for it no longer than for
+// the issuer. While one hangs no other is asked.
+func (s *slot) prove(ctx context.Context, p *proof) error {
+	if !s.proving.CompareAndSwap(false, true) {
+		return fmt.Errorf("%w: it has not answered since it was last asked", ErrCredential)
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer s.proving.Store(false)
+		done <- p.cfg.Credential.prove(p)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: it did not answer in time", ErrCredential)
+	}
+}
+
 // find returns the token endpoint.
-func (e *endpoint) find(ctx context.Context) (remote.Metadata, error) {
+func (e *endpoint) find(ctx context.Context, now time.Time) (remote.Metadata, error) {
 	if e.configured != "" {
 		return remote.Metadata{TokenEndpoint: e.configured}, nil
 	}
 	if known := e.found.Load(); known != nil {
-		return *known, nil
+		return known.Metadata, nil
 	}
 	metadata, err := remote.Fetcher{Client: e.client}.Metadata(ctx, e.issuer)
 	switch {
@@ -71,7 +111,7 @@ func (e *endpoint) find(ctx context.Context) (remote.Metadata, error) {
 	case metadata.TokenEndpoint == "":
 		return metadata, fmt.Errorf("%w: the metadata have no token_endpoint", ErrAnswer)
 	}
-	e.found.Store(&metadata)
+	e.found.Store(&found{metadata, now})
 	return metadata, nil
 }
 

@@ -74,12 +74,15 @@ func (s *slot) count(err error) (number int, pause time.Duration) {
 	defer s.client.mu.Unlock()
 	number = s.failures + 1
 	if err == nil {
-		s.failures, s.failed = 0, nil
+		s.failures, s.failed, s.client.busy = 0, rest{}, rest{}
 		return number, 0
 	}
-	pause = max(s.backoff(number), retryAfter(err))
-	s.failures, s.failed = number, err
-	s.retryAt = s.client.cfg.Now().Add(pause)
+	asked := retryAfter(err)
+	pause = max(s.backoff(number), asked)
+	s.failures, s.failed = number, rest{err, s.client.cfg.Now().Add(pause), pause}
+	if asked > 0 {
+		s.client.busy = s.failed
+	}
 	return number, pause
 }
 
@@ -108,7 +111,7 @@ func (s *slot) obtain(ctx context.Context) (*held, error) {
 	defer cancel()
 	cfg := &s.client.cfg
 	asked := cfg.Now()
-	answer, err := s.client.endpoint.exchange(ctx, cfg, s.form(), asked)
+	answer, err := s.client.endpoint.exchange(ctx, s, asked)
 	switch {
 	case errors.Is(err, ErrCredential):
 		return nil, err

@@ -102,8 +102,8 @@ func (s *slot) arm(h *held, at time.Time) {
 
 // armForRetry sets the timer for a token that could not be refreshed.
 func (s *slot) armForRetry() {
-	if kept := s.current.Load(); kept != nil && s.retryAt.Before(kept.expires) {
-		s.arm(kept, s.retryAt)
+	if kept := s.current.Load(); kept != nil && s.failed.until.Before(kept.expires) {
+		s.arm(kept, s.failed.until)
 	}
 }
 

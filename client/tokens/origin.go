@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"example.com/signet/keys/remote"
 )
@@ -20,7 +21,18 @@ func originOf(u *url.URL) origin {
 	case u.Scheme == "https":
 		port = "443"
 	}
-	return origin{u.Scheme, strings.ToLower(u.Hostname()), port}
+	return origin{u.Scheme, lower(u.Hostname()), port}
+}
+
+// lower folds the case of a host of ASCII letters. In other scripts folding can make another host of it: "K", the Kelvin
+// sign, becomes "k", but is not looked up so. Zones of IPv6 addresses, after a %, are told apart by case.
+func lower(host string) string {
+	for i := range len(host) {
+		if host[i] >= utf8.RuneSelf || host[i] == '%' {
+			return host
+		}
+	}
+	return strings.ToLower(host)
 }
 
 // origin returns where the target's tokens may be sent, or nowhere when it does not say. A resource need not be an

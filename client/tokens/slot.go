@@ -19,11 +19,18 @@ type slot struct {
 
 	flight   *flight     // guarded; nil: none is under way
 	failures int         // guarded; attempts that failed since the last success
-	failed   error       // guarded; why the last one did
-	retryAt  time.Time   // guarded; not asked again before, when failures > 0
+	failed   rest        // guarded; after the last of them
 	timer    *time.Timer // guarded; nil: not set
 
+	proving  atomic.Bool   // the credential has been asked, and has not answered yet
 	renewals *rate.Limiter // how often a refused token is replaced
+}
+
+// rest is a time for which the issuer is left alone. The zero value is none.
+type rest struct {
+	err   error
+	until time.Time
+	pause time.Duration // how long it was from the beginning
 }
 
 // A token that is refused is replaced five times, and from then on once in ten seconds.
@@ -52,6 +59,8 @@ func (s *slot) wait(ctx context.Context) (*held, error) {
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	case <-s.client.ctx.Done(): // also when the flight hangs
+		return nil, ErrClosed
 	case <-f.done:
 		if f.err == nil {
 			f.token.use()
@@ -66,6 +75,7 @@ func (s *slot) board() (*held, *flight, error) {
 	defer s.client.mu.Unlock()
 	now := s.client.cfg.Now()
 	kept := s.current.Load()
+	err, left := s.resting(now)
 	switch {
 	case s.client.closed:
 		return nil, nil, ErrClosed
@@ -74,10 +84,21 @@ func (s *slot) board() (*held, *flight, error) {
 		return kept, nil, nil
 	case s.flight != nil:
 		return nil, s.flight, nil
-	case s.failures > 0 && now.Before(s.retryAt):
-		return nil, nil, fmt.Errorf("%w (the issuer is asked again in %v)", s.failed, rounded(s.retryAt.Sub(now)))
+	case err != nil:
+		return nil, nil, fmt.Errorf("%w (the issuer is asked again in %v)", err, rounded(left))
 	}
 	return nil, s.takeOff(), nil
+}
+
+// resting returns why the issuer is left alone, and for how long still; nil when it is not. What the issuer has asked for
+// counts for all targets. The caller has the lock.
+func (s *slot) resting(now time.Time) (why error, left time.Duration) {
+	for _, rest := range []*rest{&s.failed, &s.client.busy} {
+		if l := rest.until.Sub(now); l > left && l <= rest.pause { // a longer one is of a clock that was set back
+			why, left = rest.err, l
+		}
+	}
+	return why, left
 }
 
 // rounded is a duration for people.
@@ -104,8 +125,7 @@ func (s *slot) refresh() {
 }
 
 func (s *slot) refreshLocked() {
-	resting := s.failures > 0 && s.client.cfg.Now().Before(s.retryAt)
-	if !s.client.closed && s.flight == nil && !resting {
+	if err, _ := s.resting(s.client.cfg.Now()); err == nil && s.flight == nil && !s.client.closed {
 		s.takeOff()
 	}
 }
@@ -117,7 +137,9 @@ func (s *slot) takeOff() *flight {
 	s.client.running.Add(1)
 	go func() {
 		defer s.client.running.Done()
-		s.land(f, s.fly())
+		outcome := exchanged{err: fmt.Errorf("%w: the attempt was broken off", ErrAnswer)} // by runtime.Goexit, in a hook
+		defer func() { s.land(f, outcome) }()
+		outcome = s.fly()
 	}()
 	return f
 }

@@ -31,6 +31,12 @@ var (
 	ErrClosed      = errors.New("token source is closed")
 )
 
+// Why [Source.Transport] sends a request to nobody.
+var (
+	ErrNoOrigin = errors.New("tokens: no origin may get a token: neither Origin nor Resource is https, or on loopback")
+	ErrHasToken = errors.New("tokens: the request has a Token or Authorization header already")
+)
+
 // Source hands out access tokens for one resource with one set of scope values. It is safe for concurrent use. Make it
 // with [New], and with [Source.For] for other resources of the same client.
 type Source struct {
@@ -39,7 +45,8 @@ type Source struct {
 	origin origin // where its tokens may be sent
 }
 
-// New returns a source. It asks the issuer nothing yet. The error says what is wrong with cfg.
+// New returns a source. It asks the issuer nothing yet. Sources of two calls share nothing: a program makes one for each
+// issuer and client, and with [Source.For] others of it. The error says what is wrong with cfg.
 func New(cfg Config) (*Source, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -55,15 +62,16 @@ func New(cfg Config) (*Source, error) {
 	return source, nil
 }
 
-// For returns a source of tokens for another target, by the same client. Sources for the same resource and scope share
-// their token. Each stays in memory until [Source.Close], so targets are to come from a program and not from its input.
+// For returns a source of tokens for another target, by the same client. Nothing is taken over from Resource, Scope and
+// Origin of [Config]. Sources for the same resource and scope share their token. Each stays in memory until [Source.Close], so targets are to come from a program and not from its input.
 // The error says what is wrong with target.
 func (s *Source) For(target Target) (*Source, error) { return s.client.source(target) }
 
 // Token returns a token that has not expired. While one is good it is returned at once, and refreshed in the background
 // when four fifths of its life are over. Otherwise one exchange with the issuer is made for all callers; each waits for
-// it as long as its own ctx lets it, and no longer than 20 s. After a failure the same error is returned for some time,
-// between 100 ms and 10 s or as long as the issuer asked for, before the issuer is asked again.
+// it as long as its own ctx lets it, and no longer than 20 s and what hooks take. After a failure the same error is
+// returned for some time, between 100 ms and 10 s or as long as the issuer asked for (an hour at most), before the issuer
+// is asked again.
 func (s *Source) Token(ctx context.Context) (Token, error) {
 	held, err := s.held(ctx)
 	if err != nil {
@@ -94,7 +102,8 @@ func (s *Source) held(ctx context.Context) (*held, error) {
 func (s *Source) Invalidate(token Token) { s.slot.drop(token) }
 
 // Close ends this source and all that [Source.For] has made of it or it was made of: what is under way is given up,
-// callers who wait and those who come later get [ErrClosed]. When it returns no goroutine of theirs runs.
+// callers who wait and those who come later get [ErrClosed]. When it returns no goroutine of theirs runs, but for one in
+// a credential that does not return.
 func (s *Source) Close() { s.client.close() }
 
 // Format names the client and the issuer for every verb: printing a source shows no key and no token.

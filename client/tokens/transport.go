@@ -1,7 +1,6 @@
 package tokens
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,11 +10,13 @@ import (
 
 // Transport returns a RoundTripper that puts a token on each request to the configured origin and sends it with base;
 // nil means [http.DefaultTransport]. A request to another origin, as after a redirect, or with another Host goes without
-// a token; one that comes back has one again. A request that has a Token or Authorization header already is refused, and
-// so is every request when neither Origin nor Resource says where tokens may go.
+// a token; one that comes back has one again. A request that has a Token or Authorization header already is an
+// [ErrHasToken], and every request an [ErrNoOrigin] when neither Origin nor Resource says where tokens may go.
 //
 // When the answer is 401 with the error invalid_token (RFC 6750 §3.1), that very token is dropped, and the request sent
-// once more with another one if it has no body or its GetBody gives it again. It is safe for concurrent use.
+// once more with another one if it has no body or its GetBody gives it again; five times, and from then on once in ten
+// seconds, lest a resource server that refuses all of them cost the issuer a token for each request. It is safe for
+// concurrent use.
 func (s *Source) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
@@ -40,12 +41,12 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.base.RoundTrip(req)
 	case t.source.origin == origin{}:
 		closeBody(req)
-		return nil, errNoOrigin
+		return nil, ErrNoOrigin
 	case !t.isOurs(req):
 		return t.base.RoundTrip(req)
 	case hasToken(req.Header):
 		closeBody(req)
-		return nil, errHasToken
+		return nil, ErrHasToken
 	}
 	token, err := t.source.held(req.Context())
 	if err != nil {
@@ -146,11 +147,6 @@ func hasToken(h http.Header) bool {
 	}
 	return false
 }
-
-var (
-	errNoOrigin = errors.New("tokens: no origin is configured, neither as Origin nor by Resource: no request may get a token")
-	errHasToken = errors.New("tokens: the request has a Token or Authorization header already")
-)
 
 func closeBody(req *http.Request) {
 	if req.Body != nil {

@@ -288,6 +288,7 @@ func TestTransportForeignHost(t *testing.T) {
 	}{
 		{"", true}, {"orders.example.com", true}, {"ORDERS.example.com:443", true},
 		{"evil.example", false}, {"orders.example.com:8443", false}, {"orders.example.com.evil.example", false}, {"a@orders.example.com", false},
+		{"order\u017F.example.com", false},
 	} {
 		cfg := config(t, newIssuer(t))
 		cfg.Origin = "https://orders.example.com"

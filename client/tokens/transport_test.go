@@ -130,6 +130,13 @@ func TestTransportOrigin(t *testing.T) {
 		{"ours as user", orders, "", "https://orders.example.com@evil.example/", false},
 		{"ours as path", orders, "", "https://evil.example/orders.example.com", false},
 		{"ours after backslash", orders, "", "https://evil.example/\\orders.example.com", false},
+		// Letters that fold to others, of which the network makes another name.
+		{"dotted capital I", "https://api.example", "", "https://ap\u0130.example/", false},
+		{"dotted capital I, encoded", "https://api.example", "", "https://ap%C4%B0.example/", false},
+		{"Kelvin sign", "https://kiosk.example", "", "https://\u212Aiosk.example/", false},
+		{"long s", "https://orders.example.com", "", "https://order\u017F.example.com/", false},
+		{"capital sharp s", "https://stra\u00DFe.example", "", "https://stra\u1E9Ee.example/", false},
+		{"zone in capitals", "http://[::1%25eth0]:9000", "", "http://[::1%25ETH0]:9000/", false},
 		{"another loopback address", "http://127.0.0.1:9000", "", "http://localhost:9000/", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -159,7 +166,7 @@ func TestTransportRefuses(t *testing.T) {
 	t.Parallel()
 	const (
 		hasToken = "tokens: the request has a Token or Authorization header already"
-		noOrigin = "tokens: no origin is configured, neither as Origin nor by Resource: no request may get a token"
+		noOrigin = "tokens: no origin may get a token: neither Origin nor Resource is https, or on loopback"
 	)
 	header := func(name string) func(*http.Request) {
 		return func(r *http.Request) { r.Header[name] = []string{"mine"} }
