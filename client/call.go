@@ -57,7 +57,8 @@ func call(cmd *cobra.Command, s *settings, r request) error {
 		return usage(err, "tokens are sent over https, or to loopback")
 	}
 	if r.data == "@-" && s.provesByStdin() {
-		return usage(errors.New("standard input cannot be both the body and what proves who we are"), "put one of them into a file")
+		return usage(errors.New("standard input cannot be both the body and what proves who we are"),
+			"put one of them into a file")
 	}
 	req, err := r.build(cmd)
 	if err != nil {
@@ -143,9 +144,11 @@ func refusedCall(resp *http.Response) error {
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		if off := clockOff(resp.Header, time.Now()); off != 0 {
-			return &failure{err, exitNotAuthorised, "the clocks are apart: this machine's is " + spokenOff(off) + " that of the resource server"}
+			return &failure{err, exitNotAuthorised,
+				"the clocks are apart: this machine's is " + spokenOff(off) + " that of the resource server"}
 		}
-		return &failure{err, exitNotAuthorised, "its log has the reason: does it trust this --issuer, and is it the --resource of the token?"}
+		return &failure{err, exitNotAuthorised,
+			"its log has the reason: does it trust this --issuer, and is it the --resource of the token?"}
 	case http.StatusForbidden:
 		return &failure{err, exitNotAuthorised, "ask for the scope that it wants with --scope" + scopeOf(resp)}
 	case http.StatusServiceUnavailable:

@@ -61,7 +61,8 @@ func explain(err error) *failure {
 	case errors.Is(err, tokens.ErrUnreachable):
 		return &failure{err, exitUnreachable, "is the issuer running? start it: go run ./issuer (or name another with --issuer)"}
 	case errors.As(err, &refused) && refused.ClockOff != 0:
-		return &failure{err, exitNotAuthorised, "set this machine's clock: the issuer takes what we sign for too old, or not yet valid"}
+		return &failure{err, exitNotAuthorised,
+			"set this machine's clock: the issuer takes what we sign for too old, or not yet valid"}
 	case errors.Is(err, tokens.ErrRefused):
 		return &failure{err, exitNotAuthorised, "check --client-id, --key, --resource and --scope against the issuer's registry"}
 	case errors.Is(err, tokens.ErrCredential):

@@ -30,12 +30,13 @@ func rootCommand(getenv func(string) string) *cobra.Command {
 		},
 	}
 	s.bind(cmd.PersistentFlags())
-	_ = cmd.RegisterFlagCompletionFunc("header", cobra.FixedCompletions([]string{"token", "authorization"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("header",
+		cobra.FixedCompletions([]string{"token", "authorization"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err, seeFlags) })
 	cmd.Args = arguments(0, 0)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return call(cmd, &s, request{address: s.url}) }
-	cmd.AddCommand(tokenCommand(&s, getenv), callCommand(&s), inspectCommand(&s), verifyCommand(&s), serveCommand(&s), proxyCommand(&s),
-		checkCommand(&s, colorsWanted(getenv)), completionCommand(), versionCommand())
+	cmd.AddCommand(tokenCommand(&s, getenv), callCommand(&s), inspectCommand(&s), verifyCommand(&s),
+		checkCommand(&s, colorsWanted(getenv)), serveCommand(&s), proxyCommand(&s), completionCommand(), versionCommand())
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	showExamplesFirst(cmd)
 	return cmd

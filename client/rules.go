@@ -22,7 +22,10 @@ func (e *ruleError) Error() string { return e.name + ": " + e.text }
 // ruleOf names the rule of an error of package keys.
 func ruleOf(err error) error {
 	for name, kind := range map[string]error{
-		"malformed": keys.ErrMalformed, "algorithm": keys.ErrAlgorithm, "unknown_key": keys.ErrUnknownKey, "signature": keys.ErrSignature,
+		"malformed":   keys.ErrMalformed,
+		"algorithm":   keys.ErrAlgorithm,
+		"unknown_key": keys.ErrUnknownKey,
+		"signature":   keys.ErrSignature,
 	} {
 		if errors.Is(err, kind) {
 			return &ruleError{name, strings.TrimPrefix(err.Error(), kind.Error()+": "), hintsOfRules[name]}

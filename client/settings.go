@@ -41,12 +41,14 @@ func (s *settings) bind(flags *pflag.FlagSet) {
 		"file of the private key that proves it, PEM or JWK;\n- is standard input")
 	flags.StringVar(&s.secretFile, "secret-file", "", "instead of a key: file of the client secret; - is standard input")
 	flags.StringVar(&s.assertionFile, "assertion-file", "",
-		"instead of a key: file of an assertion that somebody else signs and replaces,\nsuch as a service account token of Kubernetes")
+		"instead of a key: file of an assertion that somebody else signs and replaces,\n"+
+			"such as a service account token of Kubernetes")
 	flags.StringVar(&s.resource, "resource", "", "which resource the token is for\n(default: the client's default)")
 	flags.StringVar(&s.scope, "scope", "", "scope values to ask for, with spaces between\n(default: the client's default)")
 	flags.StringVar(&s.header, "header", "token", "which header carries the token: token or authorization")
 	flags.StringVar(&s.url, "url", "http://127.0.0.1:9000/", "what to call on the resource server")
-	flags.StringVar(&s.tokenCache, "token-cache", "", "directory to keep tokens in from one run to the next\n(default: they are not kept)")
+	flags.StringVar(&s.tokenCache, "token-cache", "",
+		"directory to keep tokens in from one run to the next\n(default: they are not kept)")
 	flags.String(fileFlag, "", "YAML file of these settings")
 }
 
@@ -111,9 +113,11 @@ func (s *settings) credential(stdin io.Reader) (tokens.Credential, error) {
 	}
 	switch {
 	case len(given) > 1:
-		return nil, usage(fmt.Errorf("%s are different ways of proving who we are", strings.Join(given, " and ")), "give one of them")
+		return nil, usage(fmt.Errorf("%s are different ways of proving who we are", strings.Join(given, " and ")),
+			"give one of them")
 	case s.assertionFile == "-":
-		return nil, usage(fmt.Errorf("--assertion-file is read again and again, which standard input cannot be"), "write it into a file")
+		return nil, usage(errors.New("--assertion-file is read again and again, which standard input cannot be"),
+			"write it into a file")
 	case s.assertionFile != "":
 		return tokens.AssertionFile(s.assertionFile), nil
 	case s.secretFile == "-":
@@ -173,7 +177,9 @@ func (s *settings) keepTokens(cmd *cobra.Command, cfg *tokens.Config) error {
 			"name the client that the assertion is for with --client-id")
 	}
 	dir := tokencache.Dir(s.tokenCache)
-	key := tokencache.Key{Issuer: cfg.Issuer, ClientID: cfg.ClientID, Resource: cfg.Resource, Scope: strings.Join(cfg.Scope, " ")}
+	key := tokencache.Key{
+		Issuer: cfg.Issuer, ClientID: cfg.ClientID, Resource: cfg.Resource, Scope: strings.Join(cfg.Scope, " "),
+	}
 	token, found, err := dir.Load(key, time.Now())
 	if err != nil {
 		return &failure{err, exitUsage, hintOf(err)}

@@ -59,7 +59,8 @@ func (s *slot) attempt(ctx context.Context) (outcome exchanged, number int, paus
 	number, pause = s.count(outcome.err)
 	s.tell(outcome.err, number, pause)
 	if hook := s.client.cfg.OnExchange; hook != nil {
-		e := Exchange{Resource: s.resource, Scope: s.scope, Err: outcome.err, Attempt: number, Retry: pause, Took: time.Since(began)}
+		e := Exchange{Resource: s.resource, Scope: s.scope, Err: outcome.err, Attempt: number, Retry: pause}
+		e.Took = time.Since(began)
 		if outcome.err == nil {
 			e.Token = outcome.token.token
 		}

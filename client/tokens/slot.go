@@ -75,7 +75,7 @@ func (s *slot) board() (*held, *flight, error) {
 	defer s.client.mu.Unlock()
 	now := s.client.cfg.Now()
 	kept := s.current.Load()
-	err, left := s.resting(now)
+	left, err := s.resting(now)
 	switch {
 	case s.client.closed:
 		return nil, nil, ErrClosed
@@ -92,13 +92,13 @@ func (s *slot) board() (*held, *flight, error) {
 
 // resting returns why the issuer is left alone, and for how long still; nil when it is not. What the issuer has asked for
 // counts for all targets. The caller has the lock.
-func (s *slot) resting(now time.Time) (why error, left time.Duration) {
+func (s *slot) resting(now time.Time) (left time.Duration, why error) {
 	for _, rest := range []*rest{&s.failed, &s.client.busy} {
 		if l := rest.until.Sub(now); l > left && l <= rest.pause { // a longer one is of a clock that was set back
 			why, left = rest.err, l
 		}
 	}
-	return why, left
+	return left, why
 }
 
 // rounded is a duration for people.
@@ -125,7 +125,7 @@ func (s *slot) refresh() {
 }
 
 func (s *slot) refreshLocked() {
-	if err, _ := s.resting(s.client.cfg.Now()); err == nil && s.flight == nil && !s.client.closed {
+	if _, err := s.resting(s.client.cfg.Now()); err == nil && s.flight == nil && !s.client.closed {
 		s.takeOff()
 	}
 }

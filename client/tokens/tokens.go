@@ -63,8 +63,9 @@ func New(cfg Config) (*Source, error) {
 }
 
 // For returns a source of tokens for another target, by the same client. Nothing is taken over from Resource, Scope and
-// Origin of [Config]. Sources for the same resource and scope share their token. Each stays in memory until [Source.Close], so targets are to come from a program and not from its input.
-// The error says what is wrong with target.
+// Origin of [Config]. Sources for the same resource and scope share their token. Each stays in memory until
+// [Source.Close], so targets are to come from a program and not from its input. The error says what is wrong with
+// target.
 func (s *Source) For(target Target) (*Source, error) { return s.client.source(target) }
 
 // Token returns a token that has not expired. While one is good it is returned at once, and refreshed in the background

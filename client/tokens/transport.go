@@ -120,7 +120,8 @@ func (t *transport) isOurs(req *http.Request) bool {
 	if originOf(req.URL) != t.source.origin {
 		return false
 	}
-	return req.Host == "" || req.Host == req.URL.Host || originOf(&url.URL{Scheme: req.URL.Scheme, Host: req.Host}) == t.source.origin
+	named := url.URL{Scheme: req.URL.Scheme, Host: req.Host}
+	return req.Host == "" || req.Host == req.URL.Host || originOf(&named) == t.source.origin
 }
 
 // CloseIdleConnections is for [http.Client.CloseIdleConnections].
