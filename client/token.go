@@ -1,8 +1,6 @@
 package main
 
-import (
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 func tokenCommand(s *settings, getenv func(string) string) *cobra.Command {
 	output := oneOf{words: []string{"text", "json", "header", "env", "curl", "exec-credential"}}
@@ -41,4 +39,3 @@ func tokenCommand(s *settings, getenv func(string) string) *cobra.Command {
 	bindOutput(cmd, &output, "how to print it")
 	return cmd
 }
-
