@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -36,7 +38,8 @@ func callCommand(s *settings) *cobra.Command {
 		Use:   "call URL",
 		Short: "Call URL with a token and print the body of the answer",
 		Long: "Call URL with a token and print the body of the answer. --data has a body, as in\n" +
-			"client call --data @order.json https://orders.example.com/orders. For all else there is curl: see client token.",
+			"client call --data @order.json https://orders.example.com/orders. It gives up after 30 s. For all else, streams too,\n" +
+			"there are curl, see client token, and client proxy.",
 		Example: "  go run ./client call http://127.0.0.1:9000/whoami\n" +
 			"  go run ./client call --scope \"read admin\" http://127.0.0.1:9000/admin",
 		Args: arguments(1, 1),
@@ -69,14 +72,15 @@ func call(cmd *cobra.Command, s *settings, r request) error {
 		return err
 	}
 	defer source.Close()
-	client := remote.SameOrigin(&http.Client{Transport: source.Transport(nil), Timeout: callTimeout})
+	w := &witness{base: http.DefaultTransport}
+	client := remote.SameOrigin(&http.Client{Transport: source.Transport(w), Timeout: callTimeout})
 	resp, err := client.Do(req)
 	if err != nil {
-		return explainCall(err)
+		return explainCall(err, w)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= http.StatusBadRequest {
-		return refusedCall(resp)
+		return refusedCall(resp, w)
 	}
 	_, err = io.Copy(cmd.OutOrStdout(), resp.Body)
 	var writing *fs.PathError
@@ -124,7 +128,10 @@ func (r request) body(stdin io.Reader) ([]byte, error) {
 }
 
 // explainCall tells an issuer that gave no token from a resource server that gave no answer.
-func explainCall(err error) error {
+func explainCall(err error, w *witness) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
 	var asked *url.Error
 	if errors.As(err, &asked) { // it names the request to the resource server, which is not what failed
 		for _, atIssuer := range []error{tokens.ErrUnreachable, tokens.ErrRefused, tokens.ErrAnswer, tokens.ErrCredential} {
@@ -133,14 +140,19 @@ func explainCall(err error) error {
 			}
 		}
 	}
-	return &failure{fmt.Errorf("calling the resource server: %w", err), exitFailure,
-		"is it running? start it: go run ./resource (or name another with --url)"}
+	f := &failure{errors.New(w.hide("calling the resource server: " + err.Error())), exitFailure, ""}
+	var dialing *net.OpError
+	if errors.As(err, &dialing) && dialing.Op == "dial" {
+		f.hint = "is it running? here it is started by: go run ./resource"
+	}
+	return f
 }
 
 // refusedCall explains an answer that is an error.
-func refusedCall(resp *http.Response) error {
-	text, _ := remote.ReadAll(resp.Body, 1<<10) // a longer text explains nothing more
-	err := fmt.Errorf("the resource server answered %s: %.200q", statusOf(resp), bytes.TrimSpace(text))
+func refusedCall(resp *http.Response, w *witness) error {
+	body, _ := remote.ReadAll(resp.Body, 1<<10) // a longer text explains nothing more
+	text := w.hide(string(bytes.TrimSpace(body)))
+	err := fmt.Errorf("the resource server answered %s: %.200q", statusOf(resp), text)
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		if off := clockOff(resp.Header, time.Now()); off != 0 {
@@ -150,7 +162,7 @@ func refusedCall(resp *http.Response) error {
 		return &failure{err, exitNotAuthorised,
 			"its log has the reason: does it trust this --issuer, and is it the --resource of the token?"}
 	case http.StatusForbidden:
-		return &failure{err, exitNotAuthorised, "ask for the scope that it wants with --scope" + scopeOf(resp)}
+		return &failure{err, exitNotAuthorised, "ask for the scope that it wants with --scope" + w.hide(scopeOf(resp))}
 	case http.StatusServiceUnavailable:
 		return &failure{err, exitFailure, "it may not have its issuer's keys yet: try again in some seconds"}
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"example.com/signet/client/tokens"
+	"example.com/signet/keys/remote"
 )
 
 // failure is an error that knows the program's exit code and what to do next.
@@ -58,19 +59,33 @@ func explain(err error) *failure {
 			return &failure{f.error, f.code, hintOf(f.error)}
 		}
 		return f
+	case errors.Is(err, remote.ErrIssuer):
+		return &failure{err, exitFailure, "an issuer has one name: give it as the issuer spells it, if it is the right one"}
 	case errors.Is(err, tokens.ErrUnreachable):
-		return &failure{err, exitUnreachable, "is the issuer running? start it: go run ./issuer (or name another with --issuer)"}
+		return &failure{err, exitUnreachable,
+			"is the issuer running? client check tells more; here it is started by: go run ./issuer"}
 	case errors.As(err, &refused) && refused.ClockOff != 0:
 		return &failure{err, exitNotAuthorised,
 			"set this machine's clock: the issuer takes what we sign for too old, or not yet valid"}
 	case errors.Is(err, tokens.ErrRefused):
-		return &failure{err, exitNotAuthorised, "check --client-id, --key, --resource and --scope against the issuer's registry"}
+		return &failure{err, exitNotAuthorised, refusalHint(refused)}
 	case errors.Is(err, tokens.ErrCredential):
 		return &failure{err, exitUsage, hintOf(err)}
 	case errors.Is(err, tokens.ErrAnswer):
 		return &failure{err, exitFailure, "is --issuer the address of an issuer? client check examines it"}
 	}
 	return &failure{err, exitFailure, hintOf(err)}
+}
+
+// refusalHint says which settings an OAuth error is about (RFC 6749 §5.2, RFC 8707 §2).
+func refusalHint(refused *tokens.RefusedError) string {
+	switch {
+	case refused != nil && (refused.Code == "invalid_scope" || refused.Code == "invalid_target"):
+		return "check --resource and --scope against the issuer's registry"
+	case refused != nil && refused.Code == "invalid_client":
+		return "check --client-id and the key, secret or assertion against the issuer's registry; its log has the reason"
+	}
+	return "check --client-id, --key, --resource and --scope against the issuer's registry"
 }
 
 // hintOf is what an error says to do about it, or nothing.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,9 +46,14 @@ func writeHelp(w io.Writer, cmd *cobra.Command) {
 	if flags := cmd.LocalFlags(); flags.HasAvailableFlags() {
 		fmt.Fprintf(w, "\nFlags:\n%s", flags.FlagUsages())
 	}
-	if flags := cmd.InheritedFlags(); flags.HasAvailableFlags() {
+	if flags := cmd.InheritedFlags(); flags.HasAvailableFlags() && usesSettings(cmd) {
 		fmt.Fprintf(w, "\nSettings of every command:\n%s", flags.FlagUsages())
 	}
+}
+
+// usesSettings reports whether a command does anything but print.
+func usesSettings(cmd *cobra.Command) bool {
+	return !slices.Contains([]string{"completion", "help", "version"}, cmd.Name())
 }
 
 func completionCommand() *cobra.Command {

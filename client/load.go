@@ -34,10 +34,16 @@ func load(cmd *cobra.Command, getenv func(string) string) error {
 // proofs are ways of proving who we are, of which one is used.
 var proofs = []string{"key", "secret-file", "assertion-file"}
 
+// ofOneCall are flags that are no settings.
+var ofOneCall = []string{"help", "output", "method", "data", "content-type"}
+
 // skipped are the flags that the next place to look at cannot set: those that are no settings but of one call, and all
 // proofs when there is one already, from a place that wins over it.
 func skipped(flags *pflag.FlagSet) map[string]bool {
-	skip := map[string]bool{"help": true, "output": true}
+	skip := make(map[string]bool)
+	for _, name := range ofOneCall {
+		skip[name] = true
+	}
 	if slices.ContainsFunc(proofs, flags.Changed) {
 		for _, name := range proofs {
 			skip[name] = true
@@ -134,7 +140,7 @@ func (l *fileLoader) set(key, value *yaml.Node) {
 	switch {
 	case l.lines[name] != 0:
 		l.problem(key.Line, "%q is set already, at line %d", key.Value, l.lines[name])
-	case strings.Contains(key.Value, "-") || name == fileFlag || name == "help" || name == "output" || !l.known[name]:
+	case strings.Contains(key.Value, "-") || name == fileFlag || slices.Contains(ofOneCall, name) || !l.known[name]:
 		l.problem(key.Line, "unknown setting %q", key.Value)
 	case value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null":
 		l.problem(value.Line, "%q takes one value", key.Value)

@@ -13,8 +13,9 @@ func rootCommand(getenv func(string) string) *cobra.Command {
 		Use:   "client",
 		Short: "Obtain an access token and call the resource server with it",
 		Long: "Obtain an access token and call the resource server with it.\n\n" +
-			"Every flag but --output is also an environment variable, --client-id is SIGNET_CLIENT_ID, and a line of the file\n" +
-			"that --config names: client_id. A flag wins over the environment, the environment over the file.",
+			"Every setting is also an environment variable (--client-id is SIGNET_CLIENT_ID) and a line of the file that\n" +
+			"--config names (client_id). A flag wins over the environment, the environment over the file. What is of one\n" +
+			"call (--output, --method, --data, --content-type) is no setting.",
 		Example: "  go run ./client\n" +
 			"  go run ./client call http://127.0.0.1:9000/whoami\n" +
 			"  go run ./client token | go run ./client inspect -\n" +
@@ -32,8 +33,15 @@ func rootCommand(getenv func(string) string) *cobra.Command {
 	s.bind(cmd.PersistentFlags())
 	_ = cmd.RegisterFlagCompletionFunc("header",
 		cobra.FixedCompletions([]string{"token", "authorization"}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err, seeFlags) })
-	cmd.Args = arguments(0, 0)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(err, cmd.CommandPath()+" --help lists the flags")
+	})
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usage(fmt.Errorf("no command %.200q", args[0]), "client help lists the commands")
+		}
+		return nil
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return call(cmd, &s, request{address: s.url}) }
 	cmd.AddCommand(tokenCommand(&s, getenv), callCommand(&s), inspectCommand(&s), verifyCommand(&s),
 		checkCommand(&s, colorsWanted(getenv)), serveCommand(&s), proxyCommand(&s), completionCommand(), versionCommand())
@@ -45,9 +53,12 @@ func rootCommand(getenv func(string) string) *cobra.Command {
 // arguments checks how many arguments there are.
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < least || len(args) > most {
-			return usage(fmt.Errorf("%s: unexpected or missing arguments: %q", cmd.CommandPath(), args),
-				cmd.CommandPath()+" --help shows the usage")
+		hint := cmd.CommandPath() + " --help shows the usage"
+		switch {
+		case len(args) < least:
+			return usage(fmt.Errorf("%s: an argument is missing: %s", cmd.CommandPath(), cmd.Use), hint)
+		case len(args) > most:
+			return usage(fmt.Errorf("%s: unexpected arguments: %q", cmd.CommandPath(), args[most:]), hint)
 		}
 		return nil
 	}

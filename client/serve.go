@@ -72,23 +72,24 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 }
 
 func serveRoutes(source *tokens.Source, url string, log *slog.Logger) http.Handler {
-	client := remote.SameOrigin(&http.Client{Transport: source.Transport(nil), Timeout: callTimeout})
-	r := chi.NewRouter()
-	r.Get("/", func(w http.ResponseWriter, r *http.Request) {
+	router := chi.NewRouter()
+	router.Get("/", func(rw http.ResponseWriter, r *http.Request) {
+		w := &witness{base: http.DefaultTransport}
+		client := remote.SameOrigin(&http.Client{Transport: source.Transport(w), Timeout: callTimeout})
 		resp, err := get(r.Context(), client, url)
 		if err != nil {
-			log.Warn("calling the resource server failed", "cause", err)
+			log.Warn("calling the resource server failed", "cause", w.hide(err.Error()))
 			status, text := answerFor(err)
-			http.Error(w, text, status)
+			http.Error(rw, text, status)
 			return
 		}
 		defer resp.Body.Close()
-		if err := passOn(w, resp); err != nil {
-			log.Warn("passing the answer on failed", "cause", err)
+		if err := passOn(rw, resp); err != nil {
+			log.Warn("passing the answer on failed", "cause", w.hide(err.Error()))
 			panic(http.ErrAbortHandler) // the caller must not take a part of the answer for the whole
 		}
 	})
-	return r
+	return router
 }
 
 func get(ctx context.Context, client *http.Client, url string) (*http.Response, error) {

@@ -92,8 +92,8 @@ func readLog(stderr io.Reader, w *world, listens chan<- string) {
 	defer close(w.logged)
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		w.log.WriteString(lines.Text() + "\n")
-		if _, rest, ok := strings.Cut(lines.Text(), " listen="); ok {
-			address, _, _ := strings.Cut(rest, " ")
+		if _, rest, ok := strings.Cut(lines.Text(), `"listen":"`); ok {
+			address, _, _ := strings.Cut(rest, `"`)
 			listens <- address
 		}
 	}

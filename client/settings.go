@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"time"
@@ -161,10 +162,13 @@ func readStdin(stdin io.Reader) ([]byte, error) {
 }
 
 func (s *settings) keyHint(err error) string {
-	if hint := hintOf(err); hint != "" || s.key == "-" {
+	switch hint := hintOf(err); {
+	case hint != "" || s.key == "-":
 		return hint
+	case errors.Is(err, fs.ErrNotExist):
+		return "make it: scripts/genkeys.sh (or name another with --key)"
 	}
-	return "make it: scripts/genkeys.sh (or name another with --key)"
+	return "--key names a private key, PEM or JWK, that this user can read"
 }
 
 // keepTokens makes cfg begin with the token that is kept, and keep those that come. What cannot be kept is only said.
@@ -181,7 +185,10 @@ func (s *settings) keepTokens(cmd *cobra.Command, cfg *tokens.Config) error {
 		Issuer: cfg.Issuer, ClientID: cfg.ClientID, Resource: cfg.Resource, Scope: strings.Join(cfg.Scope, " "),
 	}
 	token, found, err := dir.Load(key, time.Now())
-	if err != nil {
+	switch {
+	case errors.Is(err, tokencache.ErrDamaged):
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s: it is replaced\n", legible(err.Error()))
+	case err != nil:
 		return &failure{err, exitUsage, hintOf(err)}
 	}
 	if found {
@@ -198,5 +205,10 @@ func (s *settings) keepTokens(cmd *cobra.Command, cfg *tokens.Config) error {
 	return nil
 }
 
-// newLog is the log of what serves.
-func newLog(stderr io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(stderr, nil)) }
+// newLog is the log of what serves: text for people at a terminal, JSON for machines elsewhere.
+func newLog(stderr io.Writer) *slog.Logger {
+	if isTerminal(stderr) {
+		return slog.New(slog.NewTextHandler(stderr, nil))
+	}
+	return slog.New(slog.NewJSONHandler(stderr, nil))
+}

@@ -221,7 +221,7 @@ func TestMetadataAnswers(t *testing.T) {
 		{"token_endpoint twice", func(i *issuer) http.HandlerFunc {
 			return answer(200, fmt.Sprintf(`{"issuer":%q,"token_endpoint":%[1]q,"token_endpoint":%[1]q}`, i.URL))
 		}, tokens.ErrAnswer, "unusable document"},
-		{"status 404", func(*issuer) http.HandlerFunc { return answer(404, "") }, tokens.ErrUnreachable, "status 404"},
+		{"status 404", func(*issuer) http.HandlerFunc { return answer(404, "") }, tokens.ErrAnswer, "status 404"},
 		{"status 500", func(*issuer) http.HandlerFunc { return answer(500, "") }, tokens.ErrUnreachable, "status 500"},
 		{"too long", func(*issuer) http.HandlerFunc { return answer(200, strings.Repeat(" ", 1<<20)) }, tokens.ErrUnreachable, "longer than"},
 	} {

@@ -83,8 +83,12 @@ func (s *slot) prove(ctx context.Context, p *proof) error {
 	}
 	done := make(chan error, 1)
 	go func() {
-		defer s.proving.Store(false)
-		done <- p.cfg.Credential.prove(p)
+		err := fmt.Errorf("%w: it ended without an answer", ErrCredential) // by runtime.Goexit
+		defer func() {
+			s.proving.Store(false) // first: who has the answer may ask again at once
+			done <- err
+		}()
+		err = p.cfg.Credential.prove(p)
 	}()
 	select {
 	case err := <-done:
@@ -103,7 +107,10 @@ func (e *endpoint) find(ctx context.Context, now time.Time) (remote.Metadata, er
 		return known.Metadata, nil
 	}
 	metadata, err := remote.Fetcher{Client: e.client}.Metadata(ctx, e.issuer)
+	var status *remote.StatusError
 	switch {
+	case errors.As(err, &status) && !isBusy(status.Status): // somebody is there, but no issuer of this name
+		return metadata, fmt.Errorf("%w: %w", ErrAnswer, err)
 	case errors.Is(err, remote.ErrFetch):
 		return metadata, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	case err != nil:

@@ -137,3 +137,24 @@ func TestScrubKeepsKinds(t *testing.T) {
 		t.Error("the original was changed")
 	}
 }
+
+func TestTokenHide(t *testing.T) {
+	t.Parallel()
+	token, err := NewToken("opaque-token-of-ours", time.Time{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"no opaque-token-of-ours here":       "no [hidden] here",
+		"no opaque-token here":               "no [hidden] here",
+		"no eyJhbGciOiJFUzI1NiJ9.e30.x here": "no [hidden] here",
+		"nothing of it":                      "nothing of it",
+	} {
+		if got := token.Hide(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+	if got := (Token{}).Hide("plain"); got != "plain" {
+		t.Errorf("without a token: %q", got)
+	}
+}

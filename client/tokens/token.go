@@ -34,6 +34,10 @@ func (t Token) is(other Token) bool {
 	return t.value != nil && other.value != nil && *t.value == *other.value
 }
 
+// Hide returns text without the token, a beginning of it, or anything that looks like one: the words of a server may quote
+// what it was sent, and must not bring it into an error or a log.
+func (t Token) Hide(text string) string { return hide(text, []string{t.AccessToken()}) }
+
 // String says when the token ends, and nothing of the token.
 func (t Token) String() string {
 	switch {

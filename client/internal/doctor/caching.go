@@ -175,7 +175,7 @@ func (e *examination) nextKey(c cacheControl, set *keys.Set) {
 		}
 	}
 	if len(alone) > 0 {
-		e.add(r, "only one key for %s, and verifiers keep the set for %s", strings.Join(alone, " and for "), kept)
+		e.add(r, "only one usable key for %s, and verifiers keep the set for %s", strings.Join(alone, " and for "), kept)
 	} else if set.Len() > 0 {
 		e.good("cache.next_key", "more than one key for each algorithm, so the next one can be known before it signs")
 	}

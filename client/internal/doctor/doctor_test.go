@@ -52,6 +52,10 @@ func TestExamineGood(t *testing.T) {
 	if report.Worst() != doctor.Note || report.Issuer != f.URL {
 		t.Errorf("%+v", report)
 	}
+	if text := says(report, "identifier.scheme") + "\n" + says(report, "metadata.issuer"); text !=
+		"the issuer identifier is http, on loopback: good for development only (RFC 8414 §2)\nthe metadata name the issuer that was asked for" {
+		t.Error(text)
+	}
 	var got []string
 	for _, finding := range report.Findings {
 		got = append(got, finding.Grade.String()+" "+finding.Check)

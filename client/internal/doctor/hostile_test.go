@@ -86,15 +86,15 @@ func raw(t *testing.T, answer string) (issuer string) {
 
 func TestHostileHTTP(t *testing.T) {
 	t.Parallel()
-	document := []string{"error metadata.document", "error metadata.status", "error metadata.status"}
+	broken := []string{"error metadata.status", "error metadata.status"}
 	away := []string{"error metadata.reachable"}
 	const escape = "\x1b[2J"
 	rows := []struct {
 		name, answer string
 		want         []string
 	}{
-		{"status text", "HTTP/1.1 500 " + escape + "all is well\r\nContent-Length: 0\r\n\r\n", document},
-		{"status of other kind", "HTTP/1.1 999 x\r\nContent-Length: 0\r\n\r\n", document},
+		{"status text", "HTTP/1.1 500 " + escape + "all is well\r\nContent-Length: 0\r\n\r\n", broken},
+		{"status of other kind", "HTTP/1.1 999 x\r\nContent-Length: 0\r\n\r\n", broken},
 		{"status of words", "HTTP/1.1 " + escape + " OK\r\n\r\n", away},
 		{"not HTTP", escape + "SSH-2.0-OpenSSH\r\n", away},
 		{"header without colon", "HTTP/1.1 200 OK\r\n" + escape + "\r\n\r\n", away},

@@ -3,10 +3,8 @@ package doctor
 import "strings"
 
 var (
-	plainLoopback = rule{"identifier.scheme", Note,
-		"RFC 8414 §2 wants an issuer identifier to be https. On loopback nobody is on the way; from another machine " +
-			"this issuer must not be used by that name.",
-		"Use it like this for development only; give the issuer an https name before another machine needs it."}
+	// One line is enough for what everybody sees who develops.
+	plainLoopback = rule{check: "identifier.scheme", grade: Note}
 	trailingSlash = rule{"identifier.trailing_slash", Note,
 		"Issuer identifiers are compared as strings (RFC 8414 §3.3, RFC 9068 §4): with the slash and without are " +
 			"two issuers, and one of the two is usually in somebody's configuration by mistake.",
@@ -19,7 +17,7 @@ func (e *examination) identifier() {
 		e.add(trailingSlash, "the issuer identifier ends in a slash")
 	}
 	if strings.HasPrefix(strings.ToLower(e.issuer), "http:") {
-		e.add(plainLoopback, "the issuer identifier is http, on loopback")
+		e.add(plainLoopback, "the issuer identifier is http, on loopback: good for development only (RFC 8414 §2)")
 		return
 	}
 	e.good("identifier.scheme", "the issuer identifier is https")

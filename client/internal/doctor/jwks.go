@@ -145,7 +145,7 @@ func gather(found []*keyFault, f keyFault) []*keyFault {
 // usable says with how many keys a resource server can verify.
 func (e *examination) usable(set *keys.Set, published []publishedKey) {
 	if set.Len() == 0 {
-		e.add(noUsableKey, "none of %s can be used by Signet", plural(len(published), "key"))
+		e.add(noUsableKey, "%s", spokenUnusable(len(published)))
 		return
 	}
 	var counts []string
@@ -156,6 +156,17 @@ func (e *examination) usable(set *keys.Set, published []publishedKey) {
 		}
 	}
 	e.good("jwks.usable", "%d of %s can be used by Signet: %s", set.Len(), plural(len(published), "key"), strings.Join(counts, ", "))
+}
+
+// spokenUnusable is a set of n keys that are of no use.
+func spokenUnusable(n int) string {
+	switch n {
+	case 0:
+		return "the set is empty"
+	case 1:
+		return "the only key cannot be used by Signet"
+	}
+	return fmt.Sprintf("none of %d keys can be used by Signet", n)
 }
 
 func countByAlgorithm(set *keys.Set) map[keys.Algorithm]int {

@@ -103,7 +103,7 @@ func TestJWKSDocument(t *testing.T) {
 		{"no keys", set(body("{}")), []string{"error jwks.json"}, "no keys array"},
 		{"keys an object", set(body(`{"keys":{}}`)), []string{"error jwks.json"}, ""},
 		{"keys null", set(body(`{"keys":null}`)), []string{"error jwks.json"}, ""},
-		{"no key", only(), []string{"error jwks.usable"}, "none of 0 keys"},
+		{"no key", only(), []string{"error jwks.usable"}, "the set is empty"},
 		{"keys twice", func(f *fake) {
 			f.pages[jwksPlace].body = strings.TrimSuffix(f.jwks(), "}\n") + `,"keys":[]}`
 		}, []string{"error jwks.json", "error jwks.usable"}, ""},
@@ -169,9 +169,9 @@ func TestJWKSKeys(t *testing.T) {
 		{"short coordinate", first(member("x", `"AQ"`)), unused("error jwks.encoding"), "not 32 octets"},
 		{"no coordinate", first(lacking("y")), unused("error jwks.encoding"), ""},
 
-		{"no alg", first(lacking("alg")), unused("warning jwks.alg_missing"), "only one key for ES256"},
+		{"no alg", first(lacking("alg")), unused("warning jwks.alg_missing"), "only one usable key for ES256"},
 		{"no alg anywhere", only(publicJWK(keystest.ES256).Without("alg"), publicJWK(keystest.RS256).Without("alg")),
-			[]string{"error jwks.usable", "warning jwks.alg_missing"}, "none of 2 keys"},
+			[]string{"error jwks.usable", "warning jwks.alg_missing"}, "none of 2 keys can be used by Signet"},
 		{"alg of the other type", first(member("alg", `"RS256"`)), unused("error jwks.alg"), `alg "RS256" with a key of type "EC P-256"`},
 		{"alg of another curve", first(member("alg", `"ES384"`)), unused("error jwks.alg"), ""},
 		{"alg symmetric", second(member("alg", `"HS256"`)), unused("error jwks.alg"), ""},
@@ -181,7 +181,8 @@ func TestJWKSKeys(t *testing.T) {
 		{"ES256 with P-384", more(p384JWK().With("alg", `"ES256"`)), []string{"error jwks.alg"}, ""},
 		{"EdDSA", more(bare("kty", `"OKP"`, "crv", `"Ed25519"`, "kid", `"k"`, "alg", `"EdDSA"`)), []string{"note jwks.alg_unsupported"}, ""},
 		{"unknown alg", more(bare("kty", `"AKP"`, "kid", `"k"`, "alg", `"ML-DSA-44"`)), []string{"note jwks.alg_unsupported"}, ""},
-		{"no key that we can use", only(p384JWK()), []string{"error jwks.usable", "note jwks.alg_unsupported"}, "none of 1 key can"},
+		{"no key that we can use", only(p384JWK()), []string{"error jwks.usable", "note jwks.alg_unsupported"},
+			"the only key cannot be used by Signet"},
 
 		{"for encryption", more(rsaJWK(2048).With("use", `"enc"`)), nil, ""},
 		{"for encryption, by alg", more(rsaJWK(2048).Without("use").With("alg", `"RSA-OAEP-256"`)), nil, ""},
@@ -203,8 +204,8 @@ func TestJWKSKeys(t *testing.T) {
 		}, []string{"error jwks.duplicate_kid", "error jwks.key_size"}, ""},
 		{"the same key twice", more(publicJWK(keystest.ES256)), []string{"note jwks.same_key"}, "keys 1 and 5"},
 		{"the same key under two kids", more(publicJWK(keystest.ES256).With("kid", `"k"`)), []string{"note jwks.same_key"}, ""},
-		{"one key", only(publicJWK(keystest.ES256)), unused(), "only one key for ES256"},
-		{"one key of each", only(publicJWK(keystest.RS256), publicJWK(keystest.ES256)), unused(), "only one key for ES256 and for RS256"},
+		{"one key", only(publicJWK(keystest.ES256)), unused(), "only one usable key for ES256"},
+		{"one key of each", only(publicJWK(keystest.RS256), publicJWK(keystest.ES256)), unused(), "only one usable key for ES256 and for RS256"},
 		{"one key, kept for an hour", all(only(publicJWK(keystest.ES256)), at(having("Cache-Control", "max-age=3600"), jwksPlace)), alone,
 			"and verifiers keep the set for up to 60 minutes"},
 	})

@@ -87,7 +87,7 @@ func (e *examination) types(m *document) {
 func (e *examination) issuerMember(issuer string) {
 	switch {
 	case issuer == e.issuer:
-		e.good("metadata.issuer", "the issuer names itself as it was asked for")
+		e.good("metadata.issuer", "the metadata name the issuer that was asked for")
 	case issuer == "":
 		e.add(otherIssuer, "the metadata do not say whose they are: issuer is missing")
 	case strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(e.issuer, "/"):

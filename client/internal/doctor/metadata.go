@@ -70,7 +70,9 @@ func (e *examination) metadata(ctx context.Context) named {
 		e.good("metadata.document", "the metadata are at OpenID Connect's place")
 		return e.members(second)
 	}
-	e.add(noMetadata, "no metadata, neither at %s nor at %s", quote(places.oauth), quote(places.openID))
+	if oauth.isAbsent() && openID.isAbsent() { // otherwise it has been said what is in the way
+		e.add(noMetadata, "no metadata, neither at %s nor at %s", quote(places.oauth), quote(places.openID))
+	}
 	e.lookAstray(ctx, places.astray)
 	return named{}
 }

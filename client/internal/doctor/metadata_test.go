@@ -113,7 +113,12 @@ func TestMetadataPlaces(t *testing.T) {
 	runRows(t, []row{
 		{"none", bothPlaces(status(404)), blind("error metadata.document"), "no metadata, neither at "},
 		{"none, forbidden", bothPlaces(status(403)), blind("error metadata.document"), ""},
-		{"server error", bothPlaces(status(500)), blind("error metadata.document", "error metadata.status", "error metadata.status"), ""},
+		{"server error", bothPlaces(status(500)), blind("error metadata.status", "error metadata.status"), ""},
+		{"server error, and nothing at OpenID Connect's", all(at(status(500), oauthPlace), at(status(404), openIDPlace)),
+			blind("error metadata.status"), oauthPlace + `" answers 500`},
+		{"nothing, and server error at OpenID Connect's", all(at(status(404), oauthPlace), at(status(500), openIDPlace)),
+			blind("error metadata.status"), openIDPlace + `" answers 500`},
+		{"too many requests", bothPlaces(status(429)), blind("error metadata.status", "error metadata.status"), ""},
 		{"server error, and OpenID Connect's good", at(status(503), oauthPlace),
 			[]string{"error metadata.status"}, "503 (Service Unavailable)"},
 		{"too many requests, and OpenID Connect's good", at(status(429), oauthPlace),
@@ -125,18 +130,22 @@ func TestMetadataPlaces(t *testing.T) {
 		{"only OpenID Connect's", at(status(404), oauthPlace), []string{"note metadata.openid_only"}, openIDPlace},
 		{"only RFC 8414's", at(status(404), openIDPlace), nil, ""},
 		{"a page of HTML", bothPlaces(body(" <html>")),
-			blind("error metadata.document", "error metadata.html", "error metadata.html"), ""},
+			blind("error metadata.html", "error metadata.html"), ""},
+		{"a page of HTML, and nothing at OpenID Connect's", all(at(body("<html>"), oauthPlace), at(status(404), openIDPlace)),
+			blind("error metadata.html"), oauthPlace},
+		{"redirect elsewhere, and nothing at OpenID Connect's", all(at(redirectTo(elsewhere), oauthPlace), at(status(404), openIDPlace)),
+			blind("error metadata.redirect"), ""},
 		{"too large", bothPlaces(body(`{"x":"` + strings.Repeat("x", 512<<10) + `"}`)),
-			blind("error metadata.document", "error metadata.size", "error metadata.size"), ""},
+			blind("error metadata.size", "error metadata.size"), ""},
 		{"redirect elsewhere", bothPlaces(redirectTo(elsewhere)),
-			blind("error metadata.document", "error metadata.redirect", "error metadata.redirect"), ""},
+			blind("error metadata.redirect", "error metadata.redirect"), ""},
 		{"redirect on the spot", redirect(oauthPlace, "/metadata"), []string{"error metadata.redirect"}, `/metadata"`},
 		{"redirect on the spot, at OpenID Connect's", redirect(openIDPlace, "/metadata"), []string{"warning metadata.redirect"}, ""},
 		{"redirect for ever", at(redirectTo(oauthPlace), oauthPlace),
 			[]string{"error metadata.redirect"}, "302 (Found)"},
-		{"an array", bothPlaces(body("[]")), blind("error metadata.document", "error metadata.json", "error metadata.json"), ""},
-		{"half of it", bothPlaces(body(`{"issuer":`)), blind("error metadata.document", "error metadata.json", "error metadata.json"), ""},
-		{"empty", bothPlaces(body(" ")), blind("error metadata.document", "error metadata.json", "error metadata.json"), ""},
+		{"an array", bothPlaces(body("[]")), blind("error metadata.json", "error metadata.json"), ""},
+		{"half of it", bothPlaces(body(`{"issuer":`)), blind("error metadata.json", "error metadata.json"), ""},
+		{"empty", bothPlaces(body(" ")), blind("error metadata.json", "error metadata.json"), ""},
 		{"no content type", at(without("Content-Type"), oauthPlace), []string{"warning metadata.content_type"}, "no Content-Type"},
 		{"text", bothPlaces(having("Content-Type", "text/plain")),
 			[]string{"warning metadata.content_type", "warning metadata.content_type"}, `"text/plain"`},
@@ -172,6 +181,18 @@ func TestMetadataAstray(t *testing.T) {
 	}
 	if text := says(report, "metadata.misplaced"); text != `there are metadata at "`+f.URL+`/tenants/a`+oauthPlace+`"` {
 		t.Error(text)
+	}
+}
+
+// A page of HTML at RFC 8414's place is the cause, and the document astray a help; that nothing is there would be wrong.
+func TestMetadataAstrayBehindHTML(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, plain)
+	f.pages["/tenants/a"+oauthPlace] = &page{status: 200, header: header("Content-Type: application/json"), body: f.metadata.String()}
+	f.pages[oauthPlace+"/tenants/a"] = &page{status: 200, header: header("Content-Type: text/html"), body: "<html>"}
+	report := f.examineAs(configOf(f, "/tenants/a"))
+	if diff := cmp.Diff(blind("error metadata.html", "error metadata.misplaced"), faults(report)); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -34,8 +34,8 @@ type Finding struct {
 	Check string `json:"check"`         // its name, which stays the same: area and subject, such as jwks.key_size
 	Grade Grade  `json:"grade"`         // how bad it is
 	Says  string `json:"says"`          // what was found
-	Why   string `json:"why,omitempty"` // why it matters; empty for what is good
-	Do    string `json:"do,omitempty"`  // what to do about it; empty for what is good
+	Why   string `json:"why,omitempty"` // why it matters; empty for what is good, or a plain note
+	Do    string `json:"do,omitempty"`  // what to do about it; empty where Why is
 }
 
 // Report is all that was found at an issuer. Its texts are printable, whatever the issuer has sent.

@@ -42,8 +42,8 @@ func checkReport(t *testing.T, r doctor.Report) {
 	if err := r.WriteText(&text, false); err != nil {
 		t.Fatal(err)
 	}
-	if shown := len(markLine.FindAllString(text.String(), -1)); shown != len(r.Findings) {
-		t.Errorf("%d of %d findings are shown:\n%s", shown, len(r.Findings), &text)
+	if shown := len(markLine.FindAllString(text.String(), -1)); shown != len(r.Findings)+errorCount+warnings {
+		t.Errorf("%d lines for %d findings, %d of them twice:\n%s", shown, len(r.Findings), errorCount+warnings, &text)
 	}
 	if bad := strings.IndexFunc(text.String(), isUnprintable); bad >= 0 {
 		t.Errorf("unprintable at %d of %q", bad, &text)
@@ -52,8 +52,8 @@ func checkReport(t *testing.T, r doctor.Report) {
 
 func checkFinding(t *testing.T, f doctor.Finding) {
 	t.Helper()
-	isGood := f.Grade == doctor.Good
-	if isGood != (f.Why == "") || isGood != (f.Do == "") || f.Says == "" || !checkName.MatchString(f.Check) {
+	isPlain := f.Grade == doctor.Good || (f.Grade == doctor.Note && f.Check == "identifier.scheme")
+	if isPlain != (f.Why == "") || isPlain != (f.Do == "") || f.Says == "" || !checkName.MatchString(f.Check) {
 		t.Errorf("incomplete: %+v", f)
 	}
 	if len(f.Says) > 610 || !utf8.ValidString(f.Says) || strings.ContainsFunc(f.Says, func(r rune) bool { return !unicode.IsPrint(r) }) {
@@ -114,7 +114,7 @@ func TestWriteTextInColour(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, part := range []string{"\x1b[1mJWK Set\x1b[0m\n", "  \x1b[1;31merror\x1b[0m    ", "  \x1b[33mwarning\x1b[0m  ",
-		"\x1b[1;31m2 errors, 1 warning\x1b[0m\n"} {
+		"\x1b[1;31m2 errors, 1 warning\x1b[0m\n  \x1b[1;31merror\x1b[0m    \"2026-11\""} {
 		if !strings.Contains(coloured.String(), part) {
 			t.Errorf("%q is missing in %q", part, &coloured)
 		}
@@ -136,6 +136,46 @@ func TestWriteTextSummary(t *testing.T) {
 		}
 		if !strings.HasSuffix(text.String(), "\n\n"+row.want+"\n") {
 			t.Errorf("want %q at the end of %q", row.want, &text)
+		}
+	}
+}
+
+// Below the summary stands what is wrong and nothing else, errors first.
+func TestWriteTextRepeats(t *testing.T) {
+	t.Parallel()
+	good := doctor.Finding{Check: "jwks.usable", Grade: doctor.Good, Says: "all is well"}
+	note := doctor.Finding{Check: "cache.etag", Grade: doctor.Note, Says: "no ETag", Why: "It saves.", Do: "Send one."}
+	warning := doctor.Finding{Check: "cache.age", Grade: doctor.Warning, Says: "Age is 1 hour", Why: "It is late.", Do: "Obey."}
+	fault := doctor.Finding{Check: "jwks.private", Grade: doctor.Error, Says: `"a": private members d`, Why: "It is out.", Do: "Stop."}
+	late := doctor.Finding{Check: "clock", Grade: doctor.Error, Says: "an hour\r\n\x1b[2J", Why: "It is wrong.", Do: "Set it."}
+	rows := []struct {
+		name     string
+		findings []doctor.Finding
+		want     string
+	}{
+		{"hostile", []doctor.Finding{late}, "1 error, no warnings\n  error    an hour\\u000d\\u000a\\u001b[2J\n"},
+		{"an error before what is good", []doctor.Finding{fault, good, note}, "1 error, no warnings\n  error    \"a\": private members d\n"},
+		{"a warning first", []doctor.Finding{warning, fault, good, late},
+			"2 errors, 1 warning\n  error    \"a\": private members d\n  error    an hour\\u000d\\u000a\\u001b[2J\n  warning  Age is 1 hour\n"},
+		{"only a warning", []doctor.Finding{good, warning}, "no errors, 1 warning\n  warning  Age is 1 hour\n"},
+		{"neither", []doctor.Finding{good, note}, "no errors, no warnings\n"},
+	}
+	for _, row := range rows {
+		report := doctor.Report{Issuer: "https://issuer.example.com", Findings: row.findings}
+		for _, f := range row.findings {
+			switch f.Grade {
+			case doctor.Error:
+				report.Errors++
+			case doctor.Warning:
+				report.Warnings++
+			}
+		}
+		var text bytes.Buffer
+		if err := report.WriteText(&text, false); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(text.String(), "\n\n"+row.want) {
+			t.Errorf("%s: want %q at the end of\n%s", row.name, row.want, &text)
 		}
 	}
 }

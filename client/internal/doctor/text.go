@@ -34,8 +34,8 @@ const (
 	normal = "\x1b[0m"
 )
 
-// WriteText writes the report for people: a line for each finding, with reason and remedy below those that are not good.
-// Color puts colours in, for a terminal.
+// WriteText writes the report for people: a line for each finding, with reason and remedy below those that are not good,
+// and in the end once more what is wrong, for that is where people look. Color puts colours in, for a terminal.
 func (r Report) WriteText(w io.Writer, color bool) error {
 	p := printer{color: color}
 	p.line(p.painted(bold, printable(r.Issuer)))
@@ -44,6 +44,9 @@ func (r Report) WriteText(w io.Writer, color bool) error {
 	}
 	p.line("")
 	p.line(p.painted(colours[r.Worst()], r.summary()))
+	for _, grade := range []Grade{Error, Warning} {
+		p.again(grade, r.Findings)
+	}
 	_, err := io.WriteString(w, p.text.String())
 	return err
 }
@@ -94,12 +97,25 @@ func (p *printer) area(title string, findings []Finding) {
 	p.line("")
 	p.line(p.painted(bold, title))
 	for _, f := range findings {
-		mark := f.Grade.String()
-		padding := strings.Repeat(" ", saysIndent-2-len(mark))
-		p.wrapped("  "+p.painted(colours[f.Grade], mark)+padding, saysIndent, f.Says)
+		p.says(f)
 		p.below("why", f.Why)
 		p.below("do", f.Do)
 	}
+}
+
+// again repeats what the findings of a grade say.
+func (p *printer) again(grade Grade, findings []Finding) {
+	for _, f := range findings {
+		if f.Grade == grade {
+			p.says(f)
+		}
+	}
+}
+
+func (p *printer) says(f Finding) {
+	mark := f.Grade.String()
+	padding := strings.Repeat(" ", saysIndent-2-len(mark))
+	p.wrapped("  "+p.painted(colours[f.Grade], mark)+padding, saysIndent, f.Says)
 }
 
 func (p *printer) below(label, text string) {

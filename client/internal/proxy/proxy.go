@@ -9,7 +9,10 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"example.com/signet/client/tokens"
 )
@@ -29,7 +32,7 @@ const patience = time.Minute
 // flow as they come, and upgrades such as WebSocket pass. Redirects within the API come back to the proxy. It is safe
 // for concurrent use.
 func New(cfg Config) http.Handler {
-	p := &proxy{cfg: cfg}
+	p := &proxy{cfg: cfg, sometimes: rate.Sometimes{First: 1, Interval: time.Second}}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
 		ModifyResponse: p.modify,
@@ -42,13 +45,19 @@ func New(cfg Config) http.Handler {
 }
 
 type proxy struct {
-	cfg     Config
-	reverse *httputil.ReverseProxy
+	cfg       Config
+	reverse   *httputil.ReverseProxy
+	sometimes rate.Sometimes // for the log
+	unwritten atomic.Int64   // failures since it last wrote one
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodConnect {
+	switch r.Method {
+	case http.MethodConnect:
 		http.Error(w, "this is no forward proxy", http.StatusMethodNotAllowed)
+		return
+	case http.MethodTrace: // its answer is the request, token and all (RFC 9110 §9.3.8)
+		http.Error(w, "TRACE is not passed on", http.StatusMethodNotAllowed)
 		return
 	}
 	r = r.WithContext(r.Context()) // a copy: the server asks its own body how to close the connection after an early answer
@@ -68,6 +77,10 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 
 // modify turns a redirect to the API into one to the proxy: there the program that follows it gets its token.
 func (p *proxy) modify(answer *http.Response) error {
+	if answer.StatusCode == http.StatusSwitchingProtocols &&
+		!strings.EqualFold(answer.Header.Get("Upgrade"), answer.Request.Header.Get("Upgrade")) {
+		return errUpgrade
+	}
 	location, err := answer.Location()
 	if err != nil {
 		return nil // there is none
@@ -93,13 +106,28 @@ func (p *proxy) modify(answer *http.Response) error {
 func (p *proxy) failed(w http.ResponseWriter, r *http.Request, cause error) {
 	status, text := answerFor(cause)
 	if r.Context().Err() == nil {
-		p.cfg.Log.WarnContext(r.Context(), "passing on failed", "status", status, "cause", cause)
+		p.log(status, cause)
 	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
 	http.Error(w, text, status)
 }
+
+// log writes one failure a second, and how many there were besides: an API that is away would fill the log.
+func (p *proxy) log(status int, cause error) {
+	written := false
+	p.sometimes.Do(func() {
+		written = true
+		p.cfg.Log.Warn("passing on failed", "status", status, "cause", cause, "others", p.unwritten.Swap(0))
+	})
+	if !written {
+		p.unwritten.Add(1)
+	}
+}
+
+// errUpgrade is an answer that nobody asked for. It says so in our words: those of the API may be anything.
+var errUpgrade = errors.New("the API switches to another protocol than was asked for")
 
 // answerFor is the one table from cause to answer.
 func answerFor(cause error) (status int, text string) {

@@ -131,12 +131,12 @@ func TestLooseModes(t *testing.T) {
 			t.Errorf("directory of mode %04o: %v %v, want %v", mode, ok, err, keys.ErrLooseMode)
 			continue
 		}
-		wantHint(t, err, "chmod 700 "+string(dir))
+		wantHint(t, err, "name a directory of your own, such as ~/.cache/signet, that nobody else can enter (mode 0700)")
 		err = dir.Save(demo, newToken(t, "new", now.Add(time.Minute)), now)
 		if !errors.Is(err, keys.ErrLooseMode) {
 			t.Errorf("saving into it: %v, want %v", err, keys.ErrLooseMode)
 		}
-		wantHint(t, err, "chmod 700 "+string(dir))
+		wantHint(t, err, "name a directory of your own, such as ~/.cache/signet, that nobody else can enter (mode 0700)")
 		only(t, dir) // nothing was left there
 	}
 }

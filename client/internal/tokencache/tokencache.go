@@ -49,7 +49,16 @@ const (
 	leastLeft = 5                       // a token whose last fifth has begun is not worth keeping
 )
 
-var errDamaged = errors.New("damaged")
+// ErrDamaged is a file that holds no token. It is replaced by the next one.
+var ErrDamaged = errors.New("damaged")
+
+// errLoose is a [keys.ErrLooseMode] of something that is no key.
+var errLoose = looseError{}
+
+type looseError struct{}
+
+func (looseError) Error() string        { return "open to others" }
+func (looseError) Is(target error) bool { return target == keys.ErrLooseMode }
 
 func (k Key) normal() Key {
 	k.Scope = strings.Join(slices.Compact(slices.Sorted(slices.Values(strings.Fields(k.Scope)))), " ")
@@ -83,7 +92,7 @@ func (d Dir) Load(key Key, now time.Time) (token tokens.Token, ok bool, err erro
 	}
 	token, err = tokens.NewToken(e.AccessToken, e.Expires, e.GrantedScope)
 	if err != nil {
-		return tokens.Token{}, false, unusable(path, errDamaged)
+		return tokens.Token{}, false, unusable(path, ErrDamaged)
 	}
 	return token, true, nil
 }
@@ -106,7 +115,8 @@ func (d Dir) check() error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory", d)
 	case info.Mode().Perm()&0o077 != 0:
-		return keys.WithHint(fmt.Errorf("%s: %w: mode is %04o", d, keys.ErrLooseMode, info.Mode().Perm()), "chmod 700 "+string(d))
+		return keys.WithHint(fmt.Errorf("%s can be entered by others: %w: mode is %04o", d, errLoose, info.Mode().Perm()),
+			"name a directory of your own, such as ~/.cache/signet, that nobody else can enter (mode 0700)")
 	}
 	return nil
 }
@@ -117,7 +127,7 @@ func read(path string) (e entry, err error) {
 	} else if !info.Mode().IsRegular() {
 		return e, errors.New("not a regular file")
 	} else if info.Mode().Perm()&0o077 != 0 {
-		return e, fmt.Errorf("%w: mode is %04o", keys.ErrLooseMode, info.Mode().Perm())
+		return e, fmt.Errorf("%w: mode is %04o", errLoose, info.Mode().Perm())
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -129,7 +139,7 @@ func read(path string) (e entry, err error) {
 		return e, err
 	}
 	if err := keys.DecodeObject(text, &e); err != nil {
-		return entry{}, errDamaged // what the decoder says may have the token in it
+		return entry{}, ErrDamaged // what the decoder says may have the token in it
 	}
 	return e, nil
 }
