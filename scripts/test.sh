@@ -7,8 +7,9 @@ usage() {
 Usage: scripts/test.sh [--long]
 
 Checks form (gofmt, vet, staticcheck, modules, shell scripts), then runs every test. It needs Go and openssl; a C
-compiler for the race detector and shellcheck are installed when it runs as root on Debian, nginx and PostgreSQL are
-unpacked for as long as it runs, and elsewhere they are done without. It writes nothing into the repository.
+compiler for the race detector, shellcheck, zsh and fish are installed when it runs as root on Debian, nginx and
+PostgreSQL are unpacked for as long as it runs, and elsewhere they are done without. It writes nothing into the
+repository.
 
   --long      also run each fuzz target for 30 seconds
   -h, --help  show this text
@@ -126,6 +127,9 @@ compiles() {
 	printf '#include <stdlib.h>\nint main(void) { return 0; }\n' >"$tmp/probe.c"
 	${CC:-gcc} -o "$tmp/probe" "$tmp/probe.c" 2>/dev/null
 }
+
+# The tests of the completion scripts name themselves as skipped where a shell is missing.
+find_shells() { { command -v zsh && command -v fish; } >/dev/null || install zsh fish || :; }
 
 find_shellcheck() {
 	command -v shellcheck >/dev/null || install shellcheck || skip shellcheck 'not installed'
@@ -297,6 +301,7 @@ find_home
 find_programs
 find_compiler
 find_shellcheck
+find_shells
 find_nginx
 find_postgresql
 
