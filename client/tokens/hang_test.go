@@ -113,7 +113,29 @@ func TestHookThatExits(t *testing.T) {
 		if _, err := source.Token(t.Context()); !errors.Is(err, tokens.ErrAnswer) {
 			t.Errorf("got %v", err)
 		}
+		time.Sleep(time.Second) // it counts as a failure
 		wantToken(t, source, "token-2")
+	})
+}
+
+// One that does so each time makes no more requests than one failure after another: at least 100 ms lie between them.
+func TestHookThatExitsEachTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		i, cfg := newIssuerInMemory()
+		i.Answer(grant("token", 100))
+		calls := 0
+		cfg.OnExchange = func(tokens.Exchange) {
+			if calls++; calls > 1 {
+				runtime.Goexit()
+			}
+		}
+		source := newSource(t, cfg)
+		wantToken(t, source, "token")
+		time.Sleep(99 * time.Second) // 19 seconds of failing refreshes
+		if asked := len(i.Requests()); asked < 3 || asked > 1+30*10 { // from 70 s on at the earliest
+			t.Errorf("asked %d times", asked)
+		}
 	})
 }
 

@@ -137,12 +137,20 @@ func (s *slot) takeOff() *flight {
 	s.client.running.Add(1)
 	go func() {
 		defer s.client.running.Done()
-		outcome := exchanged{err: fmt.Errorf("%w: the attempt was broken off", ErrAnswer)} // by runtime.Goexit, in a hook
-		defer func() { s.land(f, outcome) }()
+		outcome := exchanged{err: errBrokenOff}
+		defer func() {
+			if errors.Is(outcome.err, errBrokenOff) {
+				s.count(outcome.err) // or the next attempt would follow at once
+			}
+			s.land(f, outcome)
+		}()
 		outcome = s.fly()
 	}()
 	return f
 }
+
+// errBrokenOff is the outcome of a flight that a hook has ended by [runtime.Goexit].
+var errBrokenOff = fmt.Errorf("%w: the attempt was broken off", ErrAnswer)
 
 // land gives the outcome to those who wait, and keeps it. All else has been done by attempt.
 func (s *slot) land(f *flight, outcome exchanged) {
