@@ -132,7 +132,7 @@ func TestHookThatExitsEachTime(t *testing.T) {
 		}
 		source := newSource(t, cfg)
 		wantToken(t, source, "token")
-		time.Sleep(99 * time.Second) // 19 seconds of failing refreshes
+		time.Sleep(99 * time.Second)                                  // 19 seconds of failing refreshes
 		if asked := len(i.Requests()); asked < 3 || asked > 1+30*10 { // from 70 s on at the earliest
 			t.Errorf("asked %d times", asked)
 		}
